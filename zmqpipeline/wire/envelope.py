@@ -1,0 +1,230 @@
+"""The envelope: what delivery needs to know of a message, beside its data, task and type.
+
+A message is one frame: a msgpack map with ``data``, ``task``, ``type`` and the
+fields that its type has (``docs/protocol.rst`` lists them). ``data`` is packed
+last, so that a batch is a header with a run of packed dictionaries behind it:
+what user code returned is packed once, at once, and never again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from zmqpipeline.wire import serializer
+from zmqpipeline.wire.messages import MESSAGE_TYPE_EMPTY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from zmqpipeline.delivery.intervals import Range
+
+#: the version of the protocol, in HELLO and WELCOME
+PROTOCOL_VERSION = 1
+#: the most ranges of ids that one message may list; between settled tasks lie open ones, so it has to be
+#: more than a distributor may have open
+MAX_RANGES = 250_000
+#: of each text of an error so much is kept, in characters: it travels on beside the task's data
+MAX_ERROR_TEXT = 32_768
+#: ids, credits and counts are below this
+MAX_NUMBER = 2**53
+
+#: what an envelope adds to its data at the most, in bytes, errors excepted
+ENVELOPE_BYTES = 65_536
+
+_DATA_KEY = bytes(msgpack.packb("data"))
+_NUMBERS = ("attempt", "credit", "order", "number", "count", "epoch", "limit")
+_RANGES = ("ids", "held", "failed")
+_TEXTS = ("run", "life", "worker")
+_ERROR = {"type": str, "text": str, "traceback": str, "retry": bool}
+
+
+@dataclass(slots=True)
+class Message:
+    """A message, opened or to be sent; a field that a message does not have is None.
+
+    The data of a batch is in ``data`` as a list when it was received, and in
+    ``body`` as packed items, one after another, when it is to be sent.
+    """
+
+    type: str
+    task: str = ""
+    data: Any = field(default_factory=dict)
+    run: str | None = None  #: the run that it belongs to
+    life: str | None = None  #: the life of the collector that it comes from or is meant for
+    id: int | None = None  #: the one task that it is about
+    ids: list[Range] | None = None  #: the tasks of a batch, in the order of the data
+    attempt: int | None = None  #: how often these tasks were handed out
+    credit: int | None = None  #: how many unacknowledged tasks a worker has room for
+    order: int | None = None  #: the place of a credit among those that this worker has told
+    number: int | None = None  #: its place in the sender's sequence of numbered messages
+    count: int | None = None  #: how many tasks the collector had acknowledged before those of this ACK
+    epoch: int | None = None  #: how often the run was resumed
+    worker: str | None = None  #: the routing id of the worker for which its heartbeat speaks
+    limit: int | None = None  #: how long a task of this type may take, in milliseconds
+    held: list[Range] | None = None  #: what a worker has not finished
+    failed: list[Range] | None = None  #: which of ``ids`` failed for good
+    settled: dict[str, list[Range]] | None = None  #: what was acknowledged, by task type
+    error: dict[str, Any] | None = None  #: why a task failed: type, text, traceback, retry
+    body: bytes | None = None
+    n: int = 0  #: how many items are in ``body``
+
+    @property
+    def ranges(self) -> list[Range]:
+        """The ids that it is about, be it a batch or a single task."""
+        if self.ids is not None:
+            return self.ids
+        return [] if self.id is None else [(self.id, 1)]
+
+
+_OPTIONAL = (*_TEXTS, "id", *_RANGES, *_NUMBERS, "settled", "error")
+
+
+def encode(message: Message) -> bytes:
+    """Pack a message into one frame.
+
+    Raises
+    ------
+    zmqpipeline.errors.SerializationError
+        if its data cannot be packed
+
+    """
+    fields: dict[str, Any] = {"type": message.type, "task": message.task}
+    for name in _OPTIONAL:
+        value = getattr(message, name)
+        if value is not None:
+            fields[name] = value
+    packed = serializer.serialize(fields, "envelope")
+    # the same map with one key more: a small one has its length in the one byte of its header
+    keys = len(fields) + 1
+    header = bytes((0x80 | keys,)) if keys < 16 else b"\xde" + keys.to_bytes(2, "big")
+    opened = header + packed[1 if keys <= 16 else 3 :] + _DATA_KEY
+    if message.body is None:
+        return opened + serializer.serialize(message.data)
+    if message.ids is None:
+        return opened + message.body
+    return opened + array_header(message.n) + message.body
+
+
+def array_header(count: int) -> bytes:
+    """Pack the header of a msgpack array."""
+    if count < 16:
+        return bytes((0x90 | count,))
+    if count < 1 << 16:
+        return b"\xdc" + count.to_bytes(2, "big")
+    return b"\xdd" + count.to_bytes(4, "big")
+
+
+def decode(frame: bytes) -> Message | None:
+    """Open a frame; None if it is not a valid message.
+
+    An empty frame is a message without anything, as a worker of the original
+    sends first. Never raises.
+    """
+    if not frame:
+        return Message(MESSAGE_TYPE_EMPTY)
+    try:
+        fields = serializer.deserialize(frame)
+    except ValueError:
+        return None
+    if not isinstance(fields, dict):
+        return None
+    return _checked(fields)
+
+
+def cut(body: bytes, skip: int, keep: int) -> bytes:
+    """Take ``keep`` packed items out of a run of them, after ``skip`` others."""
+    unpacker = msgpack.Unpacker(max_buffer_size=0)
+    unpacker.feed(body)
+    for _ in range(skip):
+        unpacker.skip()
+    start = unpacker.tell()
+    for _ in range(keep):
+        unpacker.skip()
+    return body[start : unpacker.tell()]
+
+
+def _checked(fields: dict[Any, Any]) -> Message | None:
+    kind, task = fields.get("type"), fields.get("task", "")
+    if not isinstance(kind, str) or not isinstance(task, str):
+        return None
+    message = Message(kind, task, fields.get("data", {}))
+    for name in _TEXTS:
+        value = fields.get(name)
+        if value is not None and not isinstance(value, str):
+            return None
+        setattr(message, name, value)
+    for name in ("id", *_NUMBERS):
+        value = fields.get(name)
+        if value is not None and not _is_number(value):
+            return None
+        setattr(message, name, value)
+    for name in _RANGES:
+        if fields.get(name) is not None:
+            ranges = _ranges(fields[name])
+            if ranges is None:
+                return None
+            setattr(message, name, ranges)
+    valid = _error(message, fields.get("error")) and _settled(message, fields.get("settled"))
+    return message if valid else None
+
+
+def _error(message: Message, value: Any) -> bool:
+    """Keep what an error may say: it is sent on, so anything else in it would have to be packed again."""
+    if value is None:
+        return True
+    if not isinstance(value, dict):
+        return False
+    kept = {name: value[name] for name, kind in _ERROR.items() if type(value.get(name)) is kind}
+    message.error = {name: said if name == "retry" else said[:MAX_ERROR_TEXT] for name, said in kept.items()}
+    return True
+
+
+def _settled(message: Message, value: Any) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, dict):
+        return False
+    message.settled = {}
+    for task, listed in value.items():
+        ranges = _ranges(listed)
+        if not isinstance(task, str) or ranges is None:
+            return False
+        message.settled[task] = ranges
+    return True
+
+
+def _ranges(value: Any) -> list[Range] | None:
+    if not isinstance(value, list) or len(value) > MAX_RANGES:
+        return None
+    ranges = []
+    for pair in value:
+        if not isinstance(pair, list) or len(pair) != 2:
+            return None
+        first, count = pair
+        if not (_is_number(first) and _is_number(count)) or count < 1:
+            return None
+        ranges.append((first, count))
+    return ranges
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MAX_NUMBER
+
+
+def total(ranges: Iterable[Range]) -> int:
+    """Count the ids in ranges."""
+    return sum(count for _, count in ranges)
+
+
+def part(ranges: Sequence[Range], skip: int, keep: int) -> list[Range]:
+    """Take ``keep`` ids out of ranges, after ``skip`` others."""
+    taken = []
+    for first, count in ranges:
+        low, high = min(skip, count), min(skip + keep, count)
+        if low < high:
+            taken.append((first + low, high - low))
+        skip, keep = skip - low, keep - (high - low)
+    return taken

@@ -1,0 +1,216 @@
+"""Sockets with this library's options, and what their monitors say of the connections."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from typing import Any, NamedTuple
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+#: the largest frame that a bound socket takes, in bytes
+MAX_MESSAGE_SIZE = 64 * 1024 * 1024
+#: messages that may wait to be sent to one peer: batches are large, so few of them fill a link
+HIGH_WATER_MARK = 8
+#: libzmq 4.3.5 aborts the process when a heartbeat is due on a connection that has broken while a full
+#: receive queue held up its input; so that queue has no limit (0): what may arrive is bounded by credit
+RECEIVE_HIGH_WATER_MARK = 0
+#: how long a closing socket may still send, in milliseconds; never a guarantee, only a courtesy
+LINGER = 1000
+#: ZMTP's own heartbeats: answered by libzmq's thread, whatever the program does (rfc 37/ZMTP)
+HEARTBEAT_INTERVAL = 1000
+HEARTBEAT_TIMEOUT = 4000
+#: how long a peer may take over the handshake, in milliseconds
+HANDSHAKE_TIMEOUT = 10_000
+
+_OPENED = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
+_UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
+_DOWN = zmq.EVENT_DISCONNECTED
+
+
+def make_socket(
+    context: zmq.Context[zmq.Socket[bytes]],
+    kind: int,
+    *,
+    identity: bytes | None = None,
+    high_water_mark: int = HIGH_WATER_MARK,
+) -> zmq.Socket[bytes]:
+    """Make a socket that never blocks for ever, and finds out when its peer is gone.
+
+    Parameters
+    ----------
+    context
+        where it lives
+    kind
+        ``zmq.ROUTER`` and the like
+    identity
+        the routing id that it shows to a ROUTER
+    high_water_mark
+        messages that may wait to be sent, for each peer
+
+    """
+    socket = context.socket(kind)
+    socket.linger = LINGER
+    socket.sndhwm = high_water_mark
+    socket.rcvhwm = RECEIVE_HIGH_WATER_MARK
+    socket.maxmsgsize = MAX_MESSAGE_SIZE
+    socket.handshake_ivl = HANDSHAKE_TIMEOUT
+    socket.heartbeat_ivl = HEARTBEAT_INTERVAL
+    socket.heartbeat_timeout = HEARTBEAT_TIMEOUT
+    socket.heartbeat_ttl = HEARTBEAT_TIMEOUT + HEARTBEAT_INTERVAL
+    socket.reconnect_ivl = 20
+    socket.reconnect_ivl_max = 100
+    if kind == zmq.ROUTER:
+        socket.router_mandatory = True  # say so when a peer is gone, instead of dropping what it should get
+    if identity is not None:
+        socket.routing_id = identity
+    return socket
+
+
+def connect(socket: zmq.Socket[bytes], address: str) -> None:
+    """Connect to where a role binds; the role need not be there yet."""
+    if "[" in address:
+        socket.ipv6 = True
+    socket.connect(address.replace("tcp://*:", "tcp://127.0.0.1:"))
+
+
+class Changes(NamedTuple):
+    """What became of the connections of a socket."""
+
+    came: int  #: how many are new
+    gone: list[int]  #: the file descriptors of those that went
+
+
+class Watch:
+    """Counts the live connections of a socket, by what libzmq's monitor tells.
+
+    Parameters
+    ----------
+    socket
+        a socket that has not been bound or connected yet
+    address
+        where it will be; of inproc connections libzmq tells nothing, so they count as up
+
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes], address: str = "") -> None:
+        self.socket = socket
+        self._inproc = address.startswith("inproc:")
+        self.monitor: zmq.Socket[Any] = socket.get_monitor_socket(_OPENED | _UP | _DOWN)
+        self.connections = 0
+        self._opened: list[int] = []  #: file descriptors without a handshake so far
+        self._live: set[int] = set()
+
+    def drain(self) -> Changes:
+        """Take in what has happened since the last call.
+
+        A connection that never finished its handshake is not counted when it goes. The event of a handshake
+        does not say whose it was; it is taken for that of the connection which was opened last.
+        """
+        came = int(self._inproc and not self.connections)
+        self.connections += came
+        gone = []
+        while self.monitor.poll(0):
+            message = recv_monitor_message(self.monitor)
+            event, descriptor = message["event"], message["value"]
+            if event & _OPENED:
+                self._opened.append(descriptor)
+            elif event == _UP:
+                came += 1
+                self.connections += 1
+                if self._opened:
+                    self._live.add(self._opened.pop())
+            elif descriptor in self._live:
+                self._live.remove(descriptor)
+                gone.append(descriptor)
+                self.connections -= 1
+            elif descriptor in self._opened:
+                self._opened.remove(descriptor)
+        return Changes(came, gone)
+
+    def close(self) -> None:
+        """Stop watching; call it before the socket is closed."""
+        with contextlib.suppress(zmq.ContextTerminated):  # then there is nothing left to disable
+            self.socket.disable_monitor()
+        self.monitor.close(linger=0)
+
+
+def receive(socket: zmq.Socket[bytes], most: int) -> list[list[bytes]]:
+    """Read the messages that have arrived, without waiting.
+
+    Parameters
+    ----------
+    socket
+        where to read
+    most
+        how many at the most, so that other sockets get their turn
+
+    Returns
+    -------
+    list of list of bytes
+        the frames of each message
+
+    """
+    received: list[list[bytes]] = []
+    try:
+        while len(received) < most:
+            received.append(socket.recv_multipart(zmq.NOBLOCK))
+    except zmq.Again:
+        pass
+    return received
+
+
+def receive_from(socket: zmq.Socket[bytes], most: int) -> list[tuple[int, list[bytes]]]:
+    """Read the messages that have arrived, each with the file descriptor of the connection it came by.
+
+    Messages that came by inproc have -1.
+    """
+    received: list[tuple[int, list[bytes]]] = []
+    try:
+        while len(received) < most:
+            frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            received.append((_descriptor(frames[-1]), [frame.bytes for frame in frames]))
+    except zmq.Again:
+        pass
+    return received
+
+
+def _descriptor(frame: zmq.Frame) -> int:
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return -1
+
+
+class Outbox:
+    """Sends without ever blocking, and keeps in order what finds no room.
+
+    Parameters
+    ----------
+    socket
+        where to send
+
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self.socket = socket
+        self._waiting: deque[list[bytes]] = deque()
+
+    def put(self, *frames: bytes) -> None:
+        """Send a message now, or keep it for the next :meth:`flush`."""
+        self._waiting.append(list(frames))
+        self.flush()
+
+    def flush(self) -> bool:
+        """Send what there is room for; tell whether nothing is left."""
+        try:
+            while self._waiting:
+                self.socket.send_multipart(self._waiting[0], zmq.NOBLOCK)
+                self._waiting.popleft()
+        except zmq.Again:
+            return False
+        return True
+
+    def __len__(self) -> int:
+        return len(self._waiting)
