@@ -1,0 +1,182 @@
+"""A worker's decisions: what it was given, what is done, and whose messages it heeds."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zmqpipeline.wire import messages
+from zmqpipeline.wire.envelope import Message, part, total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zmqpipeline.delivery.intervals import Range
+
+
+@dataclass(slots=True)
+class Work:
+    """Tasks to be done, with what has to be echoed in their results."""
+
+    tasks: list[Any]
+    ids: list[Range]
+    attempt: int
+    run: str  #: of the distributor that handed them out; another may have taken its place meanwhile
+
+    def take(self, count: int) -> Work:
+        """Take the first ``count`` tasks out of it."""
+        if count >= len(self.tasks):
+            taken = Work(self.tasks, self.ids, self.attempt, self.run)
+            self.tasks, self.ids = [], []
+            return taken
+        taken = Work(self.tasks[:count], part(self.ids, 0, count), self.attempt, self.run)
+        self.ids = part(self.ids, count, len(self.tasks) - count)
+        self.tasks = self.tasks[count:]
+        return taken
+
+
+class Assignment:
+    """What one incarnation of a worker was given by one distributor.
+
+    Parameters
+    ----------
+    task
+        the worker's task type
+
+    """
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.run: str | None = None
+        self.max_message: int | None = None
+        self.started = False
+        self.ended = False
+        self.reset = False
+        self.strays = 0
+        self.number = 0  #: of the last batch that came
+        self.time_limit: float | None = None  #: how long a task may take, in seconds
+        self._order = 0  #: of the last credit that was told
+        self._void = 0  #: tasks sent on the strength of an earlier credit than this are given back already
+        self.metadata: dict[str, Any] = {}
+        self._work: deque[Work] = deque()
+        self._busy: list[Work] = []
+
+    def hello(self, info: dict[str, Any]) -> Message:
+        """Introduce this worker to the distributor."""
+        return Message(messages.MESSAGE_TYPE_HELLO, self.task, info)
+
+    def receive(self, message: Message) -> None:
+        """Take in a message of the distributor."""
+        if message.type == messages.MESSAGE_TYPE_WELCOME:
+            self.run = message.run
+            limit = message.data.get("max_message") if isinstance(message.data, dict) else None
+            if isinstance(limit, int) and limit > 0:
+                self.max_message = limit
+        elif message.type == messages.MESSAGE_TYPE_RESET:
+            self.reset = True
+        elif self.run is None or message.run != self.run:
+            self.strays += 1
+        elif message.type == messages.MESSAGE_TYPE_META_DATA:
+            self.metadata = message.data if isinstance(message.data, dict) else {}
+            self.time_limit = None if message.limit is None else message.limit / 1000
+            self.started = True
+        elif message.type == messages.MESSAGE_TYPE_END:
+            self.ended = True
+        elif message.type == messages.MESSAGE_TYPE_DATA:
+            self._take(message)
+        elif message.type != messages.MESSAGE_TYPE_HEARTBEAT:
+            self.strays += 1
+
+    def next(self, count: int) -> Work | None:
+        """Begin with up to ``count`` tasks; :meth:`done` says when they are finished."""
+        if not self._work:
+            return None
+        work = self._work[0].take(count)
+        if not self._work[0].tasks:
+            self._work.popleft()
+        self._busy.append(work)
+        return work
+
+    def done(self, work: Work) -> None:
+        """Note that the results of these tasks are made, or that they failed."""
+        self._busy = [other for other in self._busy if other is not work]
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there are tasks that were not begun."""
+        return bool(self._work)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing begun and nothing to begin."""
+        return not self._work and not self._busy
+
+    def held(self) -> list[Range]:
+        """List what is not finished."""
+        return [ids for work in (*self._busy, *self._work) for ids in part(work.ids, 0, len(work.tasks))]
+
+    def heartbeat(self) -> Message:
+        """Tell the distributor what is not finished; so it knows what is."""
+        return Message(
+            messages.MESSAGE_TYPE_HEARTBEAT, self.task, run=self.run, number=self.number, held=self.held()
+        )
+
+    def ready(self, credit: int) -> Message:
+        """Tell the distributor how many tasks there is room for."""
+        self._order += 1
+        return Message(messages.MESSAGE_TYPE_READY, self.task, run=self.run, credit=credit, order=self._order)
+
+    def give_back(self, rest: Iterable[Range] = (), *, everything: bool = True) -> Message:
+        """Give back what was not begun.
+
+        Parameters
+        ----------
+        rest
+            what was taken out of work that is begun
+        everything
+            whether to give back all other work as well, and to ask for nothing more
+
+        """
+        message = Message(messages.MESSAGE_TYPE_RETURN, self.task, run=self.run, number=self.number)
+        message.ids = list(rest)
+        if everything:
+            message.ids += [ids for work in self._work for ids in work.ids]
+            self._work.clear()
+            self._order += 1
+            self._void = self._order
+            message.credit, message.order = 0, self._order
+        return message
+
+    def goodbye(self) -> Message:
+        """Leave."""
+        return Message(messages.MESSAGE_TYPE_GOODBYE, self.task, run=self.run)
+
+    def failure(self, work: Work, task_id: int, error: dict[str, Any]) -> Message:
+        """Tell the distributor that a task of some work failed."""
+        kind = messages.MESSAGE_TYPE_FAILURE
+        return Message(kind, self.task, run=work.run, id=task_id, attempt=work.attempt, error=error)
+
+    def results(self, work: Work, ids: list[Range], body: bytes) -> Message:
+        """Make the message with results of some work, for the collector."""
+        return Message(
+            messages.MESSAGE_TYPE_DATA,
+            self.task,
+            run=work.run,
+            ids=ids,
+            attempt=work.attempt,
+            body=body,
+            n=total(ids),
+        )
+
+    def _take(self, message: Message) -> None:
+        tasks, ids = message.data, message.ids
+        if ids is None and message.id is not None:
+            tasks, ids = [tasks], [(message.id, 1)]
+        if not isinstance(tasks, list) or ids is None or len(tasks) != total(ids):
+            self.strays += 1
+            return
+        self.number = message.number or self.number
+        if message.order is not None and message.order < self._void:
+            return
+        self._work.append(Work(tasks, ids, message.attempt or 1, message.run or ""))

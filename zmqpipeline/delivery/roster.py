@@ -1,0 +1,243 @@
+"""The workers of one task type, as the distributor knows them: how they come, begin, are probed, and go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zmqpipeline.delivery.ports import Outcome
+from zmqpipeline.wire import messages
+from zmqpipeline.wire.envelope import PROTOCOL_VERSION, Message
+
+if TYPE_CHECKING:
+    from zmqpipeline.delivery.ports import Link, Options, Source
+
+
+#: the most tasks that a worker may ask for
+MAX_CREDIT = 100_000
+
+
+#: what a heartbeat may say for its worker
+_SPOKEN_FOR = {
+    messages.MESSAGE_TYPE_HEARTBEAT,
+    messages.MESSAGE_TYPE_FAILURE,
+    messages.MESSAGE_TYPE_RETURN,
+    messages.MESSAGE_TYPE_GOODBYE,
+}
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """A worker, as the distributor knows it."""
+
+    address: bytes
+    lockstep: bool = False  #: it asks, gets one answer, asks again
+    quarantined: bool = False  #: what it has is suspected of killing workers: it gets nothing else
+    asks: bool = False  #: a lock-step worker waits for its answer
+    wants_start: bool = False
+    welcomed: bool = False
+    started: bool = False
+    ended: bool = False
+    credit: int = 0
+    order: int = 0  #: of the last credit that it told
+    number: int = 0  #: of the last batch that it was sent
+    heard: float = 0.0
+    pinged: float = 0.0
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Departure:
+    """A worker whose connection ended, and how many tasks were taken back from it."""
+
+    task: str
+    peer: Peer
+    count: int
+
+
+class Roster:
+    """Greets workers, starts them when their tasks may begin, and ends them with the run.
+
+    Parameters
+    ----------
+    name
+        the task type
+    link
+        where messages go
+    run
+        the id of this run
+    options
+        times and limits
+    source
+        the program's task: told of each new worker
+
+    """
+
+    def __init__(self, name: str, link: Link, run: str, options: Options, source: Source) -> None:
+        self.peers: dict[bytes, Peer] = {}
+        self.met = False  #: whether a worker was ever there
+        self.ending = False
+        self.strays = 0  #: messages that made no sense
+        #: whose connection was found to be gone; to be taken by whoever keeps the books
+        self.gone: list[bytes] = []
+        self._metadata: dict[str, Any] | None = None
+        self._name = name
+        self._link = link
+        self._run = run
+        self._options = options
+        self._source = source
+
+    def sender(self, address: bytes, message: Message, now: float) -> Peer | None:
+        """Find out who sent a message; None if it is of no worker of this run, and is to be dropped."""
+        if message.worker is not None and message.type in _SPOKEN_FOR:
+            address = message.worker.encode("utf-8", "surrogatepass")
+            if address not in self.peers:
+                self.strays += 1
+                return None
+        peer = self.peers.get(address)
+        greets = message.type == messages.MESSAGE_TYPE_HELLO
+        if message.run is not None and message.run != self._run and not greets:
+            self.strays += 1
+            if peer is None:
+                self._reset(address)
+            return None
+        if peer is None:
+            peer = self._meet(address, message)
+        if peer is not None:
+            peer.heard = now
+        return peer
+
+    def hello(self, peer: Peer, info: Any) -> None:
+        """Welcome a worker; START follows when its tasks may begin."""
+        if isinstance(info, dict):
+            peer.info = info
+        limits = {
+            "protocol": PROTOCOL_VERSION,
+            "max_message": self._options.max_message,
+            "heartbeat": self._options.ping_interval,
+        }
+        welcome = Message(messages.MESSAGE_TYPE_WELCOME, self._name, limits, run=self._run)
+        peer.started = False
+        peer.welcomed = self.send(peer.address, welcome) is Outcome.SENT
+        if peer.welcomed:
+            self._continue(peer)
+
+    def credit(self, peer: Peer, message: Message) -> None:
+        """Note how much room a worker has; what it said before that may come later, by another connection."""
+        if message.credit is None or (message.order is not None and message.order <= peer.order):
+            return
+        peer.order = message.order or peer.order
+        peer.credit = min(message.credit, MAX_CREDIT)
+
+    def empty(self, peer: Peer) -> None:
+        """Answer a lock-step worker's first request with START, when its tasks may begin."""
+        peer.asks = peer.wants_start = True
+        self._continue(peer)
+
+    def open(self, metadata: dict[str, Any]) -> None:
+        """Start those who are there, and from now on whoever comes."""
+        self._metadata = metadata
+        for peer in list(self.peers.values()):
+            self._start(peer)
+
+    def refuse(self, peer: Peer) -> None:
+        """Have nothing to do with a worker any more; it may begin again."""
+        self.strays += 1
+        self.peers.pop(peer.address, None)
+        self._reset(peer.address)
+
+    def end(self) -> None:
+        """Tell everybody that the run is over; call it until nobody is left."""
+        self.ending = True
+        for peer in list(self.peers.values()):
+            self.end_peer(peer)
+
+    def end_peer(self, peer: Peer) -> None:
+        """Tell one worker that the run is over, if it may be told something."""
+        if peer.ended or (peer.lockstep and not peer.asks):
+            return
+        outcome = self.send(peer.address, Message(messages.MESSAGE_TYPE_END, self._name, run=self._run))
+        peer.ended = outcome is Outcome.SENT
+        if outcome is Outcome.GONE or (peer.ended and peer.lockstep):
+            self.gone.append(peer.address)
+
+    def tick(self, now: float) -> None:
+        """Greet and start whom there was no room to tell, and ping who was silent."""
+        for peer in list(self.peers.values()):
+            if not peer.welcomed and not peer.lockstep:
+                self.hello(peer, peer.info)
+            elif not peer.started and not peer.lockstep:
+                self._continue(peer)
+            silent = now - max(peer.heard, peer.pinged) >= self._options.ping_interval
+            if silent and not peer.lockstep:
+                peer.pinged = now
+                self._ping(peer)
+
+    def probe(self) -> None:
+        """Ask the sockets who is there, whoever was heard when; a lock-step worker cannot be asked."""
+        for peer in list(self.peers.values()):
+            if not peer.lockstep:
+                self._ping(peer)
+
+    @property
+    def working(self) -> int:
+        """How many workers there are that tasks can be given to."""
+        return sum(1 for peer in self.peers.values() if self.works(peer))
+
+    @staticmethod
+    def works(peer: Peer) -> bool:
+        """Tell whether a worker can be given tasks."""
+        return peer.started and not peer.ended and (peer.lockstep or peer.credit > 0)
+
+    def rotate(self) -> None:
+        """Let another worker be first the next time."""
+        if len(self.peers) > 1:
+            first = next(iter(self.peers))
+            self.peers[first] = self.peers.pop(first)
+
+    def send(self, address: bytes, message: Message) -> Outcome:
+        """Send to one worker."""
+        return self._link.to_worker(self._name, address, message)
+
+    def _meet(self, address: bytes, message: Message) -> Peer | None:
+        """Make a stranger's acquaintance, if it introduces itself."""
+        if message.task not in {"", self._name}:
+            self.strays += 1  # it is at the wrong address
+            return None
+        peer = Peer(address)
+        if message.type == messages.MESSAGE_TYPE_EMPTY:
+            peer.lockstep = True
+        elif message.type == messages.MESSAGE_TYPE_READY and message.credit is None:
+            peer.lockstep = peer.started = True
+        elif message.type != messages.MESSAGE_TYPE_HELLO:
+            self.strays += 1
+            if message.type != messages.MESSAGE_TYPE_GOODBYE:
+                self._reset(address)
+            return None
+        self.peers[address] = peer
+        self.met = True
+        self._source.joined(address)
+        return peer
+
+    def _continue(self, peer: Peer) -> None:
+        if self.ending:
+            self.end_peer(peer)
+        elif self._metadata is not None:
+            self._start(peer)
+
+    def _start(self, peer: Peer) -> None:
+        if peer.started or (peer.lockstep and not peer.wants_start):
+            return
+        start = Message(messages.MESSAGE_TYPE_META_DATA, self._name, self._metadata, run=self._run)
+        start.limit = None if self._source.time_limit is None else int(self._source.time_limit * 1000)
+        if self.send(peer.address, start) is Outcome.SENT:
+            peer.started = True
+            peer.asks = peer.wants_start = False
+
+    def _ping(self, peer: Peer) -> None:
+        ping = Message(messages.MESSAGE_TYPE_HEARTBEAT, self._name, run=self._run)
+        if self.send(peer.address, ping) is Outcome.GONE:
+            self.gone.append(peer.address)
+
+    def _reset(self, address: bytes) -> None:
+        self.send(address, Message(messages.MESSAGE_TYPE_RESET, self._name, run=self._run))

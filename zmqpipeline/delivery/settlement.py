@@ -1,0 +1,174 @@
+"""The collector's decisions: which results are new, and which acknowledgements the distributor has."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from zmqpipeline.delivery.intervals import Intervals, Range
+from zmqpipeline.wire import messages
+from zmqpipeline.wire.envelope import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: how long the collector waits for a confirmation before it sends ACKs again, in seconds
+CONFIRM_TIMEOUT = 1.0
+
+
+class Settlement:
+    """What one life of a collector has collected, and what of it is confirmed.
+
+    ACKs are numbered, and kept until the distributor has confirmed their
+    number; so neither an ACK nor the data that travels with it is lost while
+    both live. In memory are intervals of ids, and the ACKs under way.
+
+    Parameters
+    ----------
+    life
+        the id of this life of the collector
+
+    """
+
+    def __init__(self, life: str) -> None:
+        self.life = life
+        self.run: str | None = None
+        self.collected = 0  #: tasks acknowledged in this life, failures included
+        self.duplicates = 0
+        self.strays = 0
+        self._settled: dict[str, Intervals] = {}
+        self._number = 0
+        self._unconfirmed: deque[Message] = deque()
+        self._unsent = 0  #: how many at the end of ``_unconfirmed`` were not sent yet
+        self._progress = 0.0
+
+    def hello(self, info: dict[str, Any]) -> Message:
+        """Introduce this collector to the distributor."""
+        return Message(messages.MESSAGE_TYPE_HELLO, "", info, life=self.life)
+
+    def start(self, message: Message) -> Message | None:
+        """Take in the distributor's START; the answer says that results may come.
+
+        A run that is not the present one replaces it: nothing is known of its results then.
+        """
+        if message.life != self.life or not message.run:
+            self.strays += 1
+            return None
+        if message.run != self.run:
+            self.run = message.run
+            self._settled = {}
+            self._unconfirmed.clear()
+            self._unsent = self._number = 0
+        for task, ranges in (message.settled or {}).items():
+            known = self._settled.setdefault(task, Intervals())
+            for first, count in ranges:
+                known.add(first, count)
+        self._unsent = len(self._unconfirmed)
+        return Message(messages.MESSAGE_TYPE_READY, run=self.run, life=self.life)
+
+    def belongs(self, message: Message) -> bool:
+        """Tell whether a message is of the present run and one of its task types, and count it if not."""
+        if self.run is not None and message.run == self.run and message.task in {"", *self._settled}:
+            return True
+        self.strays += 1
+        return False
+
+    def fresh(self, task: str, ranges: Iterable[Range]) -> list[Range]:
+        """Tell which of these tasks have no result yet, in order, and each once."""
+        known, seen = self._settled.setdefault(task, Intervals()), Intervals()
+        return [new for ids in ranges for missing in known.missing(*ids) for new in seen.add(*missing)]
+
+    def settle(
+        self,
+        task: str,
+        ranges: list[Range],
+        *,
+        feedback: list[Any] | None = None,
+        failed: bool = False,
+        again: bool = False,
+    ) -> None:
+        """Acknowledge results that were handled.
+
+        Parameters
+        ----------
+        task
+            their task type
+        ranges
+            their ids, in the order in which they were handled
+        feedback
+            what the program has to say to each, in the same order, if it says anything
+        failed
+            whether these are failures
+        again
+            whether these are duplicates, acknowledged in case that the first ACK was lost
+
+        """
+        if not ranges:
+            return
+        known = self._settled.setdefault(task, Intervals())
+        for first, count in ranges:
+            known.add(first, count)
+        total = sum(count for _, count in ranges)
+        self._number += 1
+        ack = Message(
+            messages.MESSAGE_TYPE_ACK,
+            task,
+            feedback if feedback is not None else {},
+            run=self.run,
+            life=self.life,
+            ids=ranges,
+            number=self._number,
+            count=self.collected,
+            failed=ranges if failed else None,
+        )
+        if again:
+            self.duplicates += total
+        else:
+            self.collected += total
+        self._unconfirmed.append(ack)
+        self._unsent += 1
+
+    def confirm(self, message: Message, now: float) -> None:
+        """Forget the ACKs that the distributor says it has."""
+        if message.life != self.life:
+            self.strays += 1  # it is about the numbers of another life
+            return
+        number = message.number or 0
+        while self._unconfirmed and (self._unconfirmed[0].number or 0) <= number:
+            self._unconfirmed.popleft()
+            self._progress = now
+        self._unsent = min(self._unsent, len(self._unconfirmed))
+
+    def next_unsent(self) -> Message | None:
+        """Look at the ACK that is to be sent next; :meth:`sent` says that it was."""
+        return self._unconfirmed[-self._unsent] if self._unsent else None
+
+    def sent(self, now: float) -> None:
+        """Note that the ACK of :meth:`next_unsent` is on its way."""
+        if self._unsent == len(self._unconfirmed):
+            self._progress = now
+        self._unsent -= 1
+
+    def repeat(self, now: float) -> None:
+        """Send everything again that is not confirmed, if that has taken too long."""
+        if self._unconfirmed and not self._unsent and now - self._progress > CONFIRM_TIMEOUT:
+            self._unsent = len(self._unconfirmed)
+            self._progress = now
+
+    def heartbeat(self) -> Message:
+        """Give a sign of life."""
+        return Message(messages.MESSAGE_TYPE_HEARTBEAT, run=self.run, life=self.life)
+
+    def goodbye(self, *, ended: bool) -> Message:
+        """Leave, by the distributor's END or without."""
+        return Message(messages.MESSAGE_TYPE_GOODBYE, "", {"ended": ended}, run=self.run, life=self.life)
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many ACKs the distributor has not confirmed."""
+        return len(self._unconfirmed)
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether ACKs wait to be sent."""
+        return self._unsent > 0
