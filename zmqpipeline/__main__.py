@@ -1,0 +1,49 @@
+"""The ``zmqpipeline`` command, also as ``python -m zmqpipeline``."""
+
+from __future__ import annotations
+
+import sys
+
+#: the modules of the extra; only if one of these is missing does installing it help
+_EXTRA = {"click", "rich"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command.
+
+    A role's command imports nothing beyond the core; everything else needs the
+    extra ``cli``.
+
+    Parameters
+    ----------
+    arguments
+        what stands behind the command's name; None for this process' own
+
+    Returns
+    -------
+    int
+        the exit code, see :class:`zmqpipeline.cli.exits.Exit`
+
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    from zmqpipeline.cli.endpoints import PLAN  # noqa: PLC0415 - a way of its own for each kind of command
+    from zmqpipeline.cli.program import ROLES  # noqa: PLC0415
+
+    if arguments and (arguments[0] in ROLES or arguments[0] == PLAN):
+        from zmqpipeline.cli import roles  # noqa: PLC0415
+
+        return roles.main(arguments[0], arguments[1:])
+    try:
+        from zmqpipeline.cli import app  # noqa: PLC0415
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        from zmqpipeline.cli.exits import Exit, say  # noqa: PLC0415
+
+        say('the command needs click and rich: pip install "zmqpipeline[cli]"')
+        return Exit.MISSING_EXTRA
+    return app.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,355 @@
+"""Collector: what becomes of the results."""
+
+from __future__ import annotations
+
+import abc
+import logging
+import os
+import platform
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import zmq
+
+from zmqpipeline._version import __version__
+from zmqpipeline.declarations import Attribute, Method
+from zmqpipeline.delivery.intervals import Intervals
+from zmqpipeline.delivery.settlement import Settlement
+from zmqpipeline.descriptors import EndpointAddress
+from zmqpipeline.errors import SerializationError
+from zmqpipeline.role import DeclaredRole, PeerClock
+from zmqpipeline.stopping import NOW, RUNNING, StopNow
+from zmqpipeline.task import ENDPOINT
+from zmqpipeline.wire import envelope, messages, serializer, sockets
+
+if TYPE_CHECKING:
+    from zmqpipeline.role import Socket
+    from zmqpipeline.wire.envelope import Message
+
+#: a collector tells the distributor so often that it is there, in seconds
+HEARTBEAT = 1.0
+#: it says HELLO so often until it is answered, in seconds
+HELLO_INTERVAL = 0.25
+#: a collector that was asked to stop leaves when nothing has come for so long, in seconds
+QUIET = 1.0
+_DRAIN = 16
+
+_ACK_ENDPOINT = Attribute(
+    "ack_endpoint",
+    "an address: zmqpipeline.EndpointAddress('...')",
+    lambda value: isinstance(value, EndpointAddress),
+)
+
+
+class Collector(DeclaredRole, abc.ABC):
+    """Takes the results of all workers, each exactly once in its life.
+
+    Attributes
+    ----------
+    endpoint
+        where it binds for results, an :class:`~zmqpipeline.EndpointAddress`
+    ack_endpoint
+        where it binds for the distributor, to which it sends acknowledgements
+    metadata
+        the metadata of the run, ``{}`` without
+    result_id
+        the id of the result that is being handled: the same if it is collected again after a restart
+
+    """
+
+    _declares = (ENDPOINT, _ACK_ENDPOINT)
+    _calls = (
+        Method("handle_collection", ("data", "task_type", "msgtype")),
+        Method("handle_failure", ("data", "task_type", "error")),
+        Method("handle_finished", ("data", "task_type")),
+        Method("get_ack_data"),
+    )
+
+    endpoint: EndpointAddress
+    ack_endpoint: EndpointAddress
+
+    metadata: dict[str, Any] = {}  # noqa: RUF012 - replaced on the instance, never changed
+    receiver: Socket | None = None
+    ack_sender: Socket | None = None
+
+    logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.collector")
+
+    _current: tuple[str, str, int] = ("", "", 0)
+
+    @property
+    def result_id(self) -> str:
+        """The id of the result that is being handled: run, task type and number, joined by ``-``."""
+        run, task, number = self._current
+        return f"{run}-{task}-{number}"
+
+    @abc.abstractmethod
+    def handle_collection(self, data: dict[str, Any], task_type: str, msgtype: str) -> dict[str, Any] | None:
+        """Take one result.
+
+        Parameters
+        ----------
+        data
+            what the worker returned, ``{}`` if that was None
+        task_type
+            the type of its task
+        msgtype
+            :data:`zmqpipeline.messages.MESSAGE_TYPE_DATA`
+
+        Returns
+        -------
+        dict or None
+            what the task is told beside the acknowledgement, see :meth:`get_ack_data`
+
+        """
+
+    def handle_failure(self, data: dict[str, Any], task_type: str, error: dict[str, Any]) -> None:
+        """Take a task that has failed for good; by default, log it.
+
+        Parameters
+        ----------
+        data
+            what the task's ``handle()`` returned
+        task_type
+            the type of the task
+        error
+            why: ``type``, ``text`` and ``traceback`` (str) of the last attempt
+
+        """
+        self.logger.error(
+            "a task of %s failed for good: %s: %s\ndata: %r\n%s",
+            task_type, error.get("type"), error.get("text"), data, error.get("traceback", ""),
+        )  # fmt: skip
+
+    def handle_finished(self, data: Any, task_type: str) -> None:
+        """Finish, once, after the last result; not called when the run was stopped.
+
+        Parameters
+        ----------
+        data, task_type
+            ``''``, as in the original
+
+        """
+
+    def get_ack_data(self) -> dict[str, Any]:
+        """Tell the task something with each acknowledgement, beside ``_id`` and ``_task_type``."""
+        return {}
+
+    # -- the loop -----------------------------------------------------------
+
+    def _open(self) -> None:
+        self._settlement = Settlement(uuid.uuid4().hex)
+        self._distributor = PeerClock(f"the distributor behind {self.ack_endpoint}", self.peer_timeout)
+        cls = type(self)
+        self._has_ack_data = cls.get_ack_data is not Collector.get_ack_data
+        self.receiver = self._bound(zmq.PULL, self.endpoint)
+        self.ack_sender = self._bound(zmq.PUSH, self.ack_endpoint, watch=True)
+        self._greeted = False
+        self._ended: bool | None = None
+        self._hello_at = self._beat_at = self._stop_at = self._heard = 0.0
+
+    def _serve(self) -> None:
+        assert self.receiver is not None  # noqa: S101 - _open made it
+        poller = self._poller(self.receiver)
+        self._follow(time.monotonic())
+        try:
+            while self._ended is None and not self._drained(time.monotonic()):
+                ready = self._poll(poller, self._wake_at())
+                self._follow(time.monotonic())
+                if self.receiver in ready:
+                    self._heard = time.monotonic()
+                    for frames in sockets.receive(self.receiver, _DRAIN):
+                        self._receive(frames)
+                self._send_due(time.monotonic())
+                self._announce(self._waits_for)
+        except StopNow:
+            pass
+        self._finish()
+
+    def _drained(self, now: float) -> bool:
+        """Tell whether it was asked to stop, and what was under way has come or takes too long."""
+        if self._level == RUNNING:
+            return False
+        if not self._stop_at:
+            self._stop_at = now + self.stop_timeout
+            self._heard = now
+        quiet = now - self._heard > QUIET or not self._watches[0].connections
+        return quiet or self._level >= NOW or now > self._stop_at
+
+    def _receive(self, frames: list[bytes]) -> None:
+        """Take in one message, of a worker or of the distributor."""
+        message = envelope.decode(frames[0]) if len(frames) == 1 else None
+        if message is None:
+            self._settlement.strays += 1
+        elif message.type == messages.MESSAGE_TYPE_META_DATA:
+            answer = self._settlement.start(message)
+            if answer is not None:
+                self.metadata = message.data if isinstance(message.data, dict) else {}
+                self._greeted = self._say(answer)  # without room for it, HELLO is said again
+        elif not self._settlement.belongs(message):
+            self._refuse(message)
+        elif message.type == messages.MESSAGE_TYPE_DATA:
+            self._collect(message)
+        elif message.type == messages.MESSAGE_TYPE_FAILURE:
+            self._collect_failure(message)
+        elif message.type == messages.MESSAGE_TYPE_SUCCESS:
+            self._settlement.confirm(message, time.monotonic())
+        elif message.type == messages.MESSAGE_TYPE_END and message.life == self._settlement.life:
+            self._ended = isinstance(message.data, dict) and bool(message.data.get("stopped"))
+        else:
+            self._settlement.strays += 1
+
+    def _collect(self, message: Message) -> None:
+        """Handle the results that are new, and acknowledge them all."""
+        ranges = message.ranges
+        data = [message.data] if message.ids is None else message.data
+        if not isinstance(data, list) or len(data) != envelope.total(ranges) or not ranges:
+            self._settlement.strays += 1
+            return
+        fresh = self._settlement.fresh(message.task, ranges)
+        if fresh == ranges:
+            self._handle(message.task, ranges, data)
+            return
+        new = Intervals(fresh)
+        again = [part for first, count in ranges for part in new.missing(first, count)]
+        ids = [task_id for first, count in ranges for task_id in range(first, first + count)]
+        chosen = {task_id: item for task_id, item in zip(ids, data, strict=True) if task_id in new}
+        if chosen:
+            self._handle(message.task, [(task_id, 1) for task_id in chosen], list(chosen.values()))
+        self._settlement.settle(message.task, again, again=True)
+
+    def _handle(self, task: str, ranges: list[tuple[int, int]], data: list[Any]) -> None:
+        """Call handle_collection() for each result; what was handled is acknowledged, whatever happens."""
+        handle, run = self.handle_collection, self._settlement.run or ""
+        said: list[dict[str, Any] | None] = []
+        speaks = self._has_ack_data
+        done = 0
+        try:
+            with self._user_code():
+                for first, count in ranges:
+                    for task_id in range(first, first + count):
+                        self._current = (run, task, task_id)
+                        answer = handle(data[done], task, messages.MESSAGE_TYPE_DATA)
+                        done += 1
+                        if answer is not None or speaks:
+                            said.extend([None] * (done - 1 - len(said)))
+                            said.append(self._feedback(answer))
+        finally:
+            if said:
+                said.extend([None] * (done - len(said)))
+            self._settlement.settle(task, envelope.part(ranges, 0, done), feedback=said or None)
+
+    def _feedback(self, answer: Any) -> dict[str, Any]:
+        """Put together what the task is told with an ACK."""
+        if answer is not None and not isinstance(answer, dict):
+            raise TypeError(
+                f"{type(self).__qualname__}.handle_collection returned {type(answer).__name__}, "
+                f"expected a dictionary or None"
+            )
+        said = self.get_ack_data() if self._has_ack_data else {}
+        if not isinstance(said, dict):
+            raise TypeError(
+                f"{type(self).__qualname__}.get_ack_data returned {type(said).__name__}, "
+                f"expected a dictionary"
+            )
+        try:
+            # packed at once, because the program may reuse its dictionaries
+            copy: dict[str, Any] = serializer.deserialize(serializer.serialize({**said, **(answer or {})}))
+        except SerializationError as error:
+            raise SerializationError(
+                f"{type(self).__qualname__}.handle_collection or get_ack_data: {error}"
+            ) from error
+        return copy
+
+    def _collect_failure(self, message: Message) -> None:
+        if message.id is None:
+            self._settlement.strays += 1
+            return
+        ranges = [(message.id, 1)]
+        if not self._settlement.fresh(message.task, ranges):
+            self._settlement.settle(message.task, ranges, again=True)
+            return
+        self._current = (self._settlement.run or "", message.task, message.id)
+        data = message.data if isinstance(message.data, dict) else {}
+        with self._user_code():
+            self.handle_failure(data, message.task, message.error or {})
+        self._settlement.settle(message.task, ranges, failed=True)
+
+    # -- the distributor ------------------------------------------------------
+
+    def _follow(self, now: float) -> None:
+        """Find out whether the distributor is there."""
+        watch = self._watches[0]
+        came, gone = watch.drain()
+        if came:
+            self._distributor.came()
+            self._greeted = False
+            self._hello_at = now
+        if gone and not watch.connections:
+            self._distributor.went(now)
+        self._distributor.check(now)
+
+    def _send_due(self, now: float) -> None:
+        """Send what is due and finds room: HELLO, signs of life, ACKs."""
+        if not self._watches[0].connections:
+            return
+        if not self._greeted and now >= self._hello_at:
+            self._hello_at = now + HELLO_INTERVAL
+            self._say(self._settlement.hello(self._info()))
+        if now >= self._beat_at:
+            self._beat_at = now + HEARTBEAT
+            self._settlement.repeat(now)
+            if self._greeted:
+                self._say(self._settlement.heartbeat())
+        while (ack := self._settlement.next_unsent()) is not None:
+            if not self._say(ack):
+                break
+            self._settlement.sent(now)
+
+    def _wake_at(self) -> float:
+        now = time.monotonic()
+        if self._stop_at:
+            return min(self._heard + QUIET, self._stop_at)
+        if self._settlement.has_unsent:
+            return now + 0.005  # the distributor has no room: look again soon
+        if not self._watches[0].connections:
+            return now + HEARTBEAT
+        return self._beat_at if self._greeted else max(self._hello_at, now + 0.01)
+
+    def _say(self, message: Message) -> bool:
+        assert self.ack_sender is not None  # noqa: S101 - _open made it
+        try:
+            self.ack_sender.send(envelope.encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def _refuse(self, message: Message) -> None:
+        """Say, for a result without ids or of another run, that it is dropped."""
+        if message.type == messages.MESSAGE_TYPE_DATA and message.run is None:
+            self.logger.error(
+                "a worker of %s sends results without run, id and attempt of their DATA: they are dropped",
+                message.task or "an unnamed task type",
+            )
+
+    def _finish(self) -> None:
+        """End: tell the program and the distributor."""
+        if self._ended is False:
+            with self._user_code():
+                self.handle_finished("", "")
+        self._send_due(time.monotonic())
+        self._say(self._settlement.goodbye(ended=self._ended is not None))
+
+    def _waits_for(self) -> list[str]:
+        if not self._distributor.met or self._distributor.away:
+            return [f"the distributor, at {self.ack_endpoint}"]
+        return [] if self._greeted else ["the distributor's answer"]
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "protocol": envelope.PROTOCOL_VERSION,
+            "version": __version__,
+            "name": type(self).__qualname__,
+            "host": platform.node(),
+            "pid": os.getpid(),
+        }

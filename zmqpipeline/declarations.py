@@ -1,0 +1,175 @@
+"""Checks a role's declaration when its class statement runs.
+
+A class that still has abstract methods, or that names ``abc.ABC`` among its
+bases, is a base for others and is left alone; whatever it lacks is found when
+it is instantiated.
+"""
+
+from __future__ import annotations
+
+import abc
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zmqpipeline.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute that a role's class must have.
+
+    Parameters
+    ----------
+    name
+        what it is called
+    expected
+        what it has to be, in words, with its article
+    accepts
+        tells whether a value will do
+
+    """
+
+    name: str
+    expected: str
+    accepts: Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method that the library calls.
+
+    Parameters
+    ----------
+    name
+        what it is called
+    takes
+        the names of its arguments, behind self
+    keyword
+        whether they are passed by name
+
+    """
+
+    name: str
+    takes: tuple[str, ...] = ()
+    keyword: bool = False
+
+
+class Declared:
+    """A base whose subclasses say in class attributes what they are."""
+
+    #: what a concrete subclass has to declare
+    _declares: tuple[Attribute, ...] = ()
+    #: what the library calls of it
+    _calls: tuple[Method, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not is_abstract(cls):
+            check(cls)
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Any:
+        """Check once more, because an abstract class was not checked, and attributes can be assigned."""
+        if not inspect.isabstract(cls):
+            check(cls)
+        return super().__new__(cls)
+
+    @classmethod
+    def _check_more(cls) -> None:
+        """Check what the table of attributes cannot say."""
+
+
+def is_abstract(cls: type) -> bool:
+    """Tell whether a class is a base for others; works while its class statement runs."""
+    if abc.ABC in cls.__bases__ or "_declares" in cls.__dict__:
+        return True
+    inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__abstractmethods__", ())}
+    return any(
+        getattr(getattr(cls, name, None), "__isabstractmethod__", False) for name in {*inherited, *vars(cls)}
+    )
+
+
+def check(cls: type[Declared]) -> None:
+    """Check the declaration of a concrete class.
+
+    Raises
+    ------
+    zmqpipeline.errors.DeclarationError
+        names the class, the attribute, what was found and what was expected
+
+    """
+    for attribute in cls._declares:
+        try:
+            value = inspect.getattr_static(cls, attribute.name)
+        except AttributeError:
+            raise DeclarationError(
+                f"class {cls.__qualname__}: {attribute.name} is missing, expected {attribute.expected}"
+            ) from None
+        if not attribute.accepts(value):
+            raise DeclarationError(
+                f"class {cls.__qualname__}: {attribute.name} is {_shown(value)}, "
+                f"expected {attribute.expected}"
+            )
+    for method in cls._calls:
+        _check_method(cls, method)
+    cls._check_more()
+
+
+def _check_method(cls: type, method: Method) -> None:
+    """Check that a method can be called as the library calls it."""
+    where = f"class {cls.__qualname__}: {method.name}"
+    expected = f"expected a method that takes ({', '.join(('self', *method.takes))})"
+    value = inspect.getattr_static(cls, method.name)
+    function = getattr(value, "__func__", value)
+    if not callable(function):
+        raise DeclarationError(f"{where} is {_shown(value)}, {expected}")
+    if inspect.iscoroutinefunction(function):
+        raise DeclarationError(f"{where} is a coroutine function (async def), {expected}")
+    found = parameters(cls, method.name)
+    if found is None:
+        return
+    fits = _takes_names(found, method.takes) if method.keyword else takes(found, len(method.takes))
+    if not fits:
+        raise DeclarationError(f"{where} takes ({', '.join(str(p) for p in found)}) behind self, {expected}")
+
+
+def _takes_names(found: list[inspect.Parameter], names: tuple[str, ...]) -> bool:
+    """Tell whether arguments with these names, and no others, fit."""
+    by_name = {p.name for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    needed = {
+        p.name for p in found if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+    anything = any(p.kind is p.VAR_KEYWORD for p in found)
+    return needed <= set(names) and (anything or set(names) <= by_name)
+
+
+def parameters(cls: type, name: str) -> list[inspect.Parameter] | None:
+    """List the parameters that a caller of a method fills, without self; None if they cannot be known."""
+    function = inspect.getattr_static(cls, name)
+    bound = not isinstance(function, staticmethod)
+    try:
+        found = list(inspect.signature(getattr(function, "__func__", function)).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    if bound and found and found[0].kind in (found[0].POSITIONAL_ONLY, found[0].POSITIONAL_OR_KEYWORD):
+        return found[1:]
+    return found
+
+
+def takes(found: list[inspect.Parameter], count: int) -> bool:
+    """Tell whether ``count`` positional arguments fit these parameters."""
+    positional = [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in found):
+        return False
+    return len(required) <= count and (
+        count <= len(positional) or any(p.kind is p.VAR_POSITIONAL for p in found)
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"

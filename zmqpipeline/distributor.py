@@ -1,0 +1,398 @@
+"""Distributor: hands the tasks out, and keeps each until its result is acknowledged."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import random
+import time
+import uuid
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import zmq
+
+from zmqpipeline import registry
+from zmqpipeline.delivery.dispatch import Dispatch, Statistics
+from zmqpipeline.delivery.ledger import Ledger
+from zmqpipeline.delivery.ports import NO_JOURNAL, Options
+from zmqpipeline.delivery.taskbook import Phase, TaskBook
+from zmqpipeline.descriptors import EndpointAddress
+from zmqpipeline.errors import DeclarationError, EndpointError
+from zmqpipeline.link import SocketLink
+from zmqpipeline.role import PeerClock, Role
+from zmqpipeline.source import TaskSource
+from zmqpipeline.stopping import NOW, RUNNING
+from zmqpipeline.task import Task
+from zmqpipeline.wire import envelope, messages, sockets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zmqpipeline.journal import Journal
+    from zmqpipeline.role import Socket
+
+#: messages read from one socket before the others get their turn
+_DRAIN = 64
+#: ends of processes that are kept for an error that may need them
+_REMEMBERED_ENDS = 1000
+
+
+class Distributor(Role):
+    """Hands out tasks to workers, in the order of their dependencies, until all are acknowledged.
+
+    Parameters
+    ----------
+    collector_endpoint
+        where the collector takes results, an :class:`~zmqpipeline.EndpointAddress`
+    collector_ack_endpoint
+        where the collector sends its acknowledgements
+    receive_metadata
+        whether to wait for a :class:`~zmqpipeline.MetaDataWorker` before anything is handed out
+    metadata_endpoint
+        where to bind for it
+    tasks
+        the Task classes (or instances) of this distributor alone; by default those that
+        :meth:`register_task` was given
+    journal
+        the path of a file in which the run is written down, so that it survives this process; if there
+        is an unfinished run in it, that one is resumed. None to keep it in memory only
+    on_progress
+        called with :class:`Statistics` about five times a second while it runs, and at the end
+
+    Raises
+    ------
+    EndpointError
+        if an address is missing or is not an EndpointAddress
+    DeclarationError
+        if two tasks have one type, or dependencies go round in a circle
+
+    """
+
+    logger = logging.getLogger("zmqpipeline.distributor")
+
+    #: the registered Task classes by task type, shared by all distributors that have no tasks of their own
+    task_classes: ClassVar[dict[str, type[Task]]] = {}
+
+    #: how often ``on_progress`` is called, in seconds
+    progress_interval: float = 0.2
+
+    def __init__(  # noqa: PLR0913 - the tutorial's four, and two by keyword
+        self,
+        collector_endpoint: EndpointAddress,
+        collector_ack_endpoint: EndpointAddress,
+        receive_metadata: bool = False,
+        metadata_endpoint: EndpointAddress | None = None,
+        *,
+        tasks: Iterable[type[Task] | Task] | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        on_progress: Callable[[Statistics], None] | None = None,
+    ) -> None:
+        self.collector_endpoint = _address("collector_endpoint", collector_endpoint)
+        self.collector_ack_endpoint = _address("collector_ack_endpoint", collector_ack_endpoint)
+        self.receive_metadata = receive_metadata
+        self.metadata_endpoint = metadata_endpoint
+        if receive_metadata or metadata_endpoint is not None:
+            _address("metadata_endpoint", metadata_endpoint)
+        if not (journal is None or isinstance(journal, str | os.PathLike)):
+            raise DeclarationError(f"Distributor: journal is {journal!r}, expected a path or None")
+        self.journal = journal
+        self.on_progress = on_progress
+        self.metadata: dict[str, Any] = {}
+        self.tasks: dict[str, Task] = {}
+        self._ends: dict[tuple[str, int], str] = {}
+        if isinstance(tasks, type):
+            raise DeclarationError(f"Distributor: tasks is {tasks!r}, expected a list of Tasks")
+        self._own_tasks = None if tasks is None else list(tasks)
+        self._is_open = False
+        self._journal: Journal | None = None
+        self._final = Statistics(0, 0, 0, 0, 0)
+        self._instantiate()
+
+    @classmethod
+    def register_task(cls, task_class: type[Task]) -> None:
+        """Have a Task handed out by the distributors of this program.
+
+        Raises
+        ------
+        DeclarationError
+            if it is not a Task, or another class is registered for its task type
+
+        """
+        if not (isinstance(task_class, type) and issubclass(task_class, Task)):
+            raise DeclarationError(
+                f"register_task got {task_class!r}, expected a subclass of zmqpipeline.Task"
+            )
+        known = cls.task_classes.get(task_class.task_type)
+        if known is not None and known is not task_class:
+            raise DeclarationError(registry.taken(task_class.task_type, known, task_class))
+        cls.task_classes[task_class.task_type] = task_class
+
+    @classmethod
+    def clear_tasks(cls) -> None:
+        """Forget every registered Task class, and every instance that was made of one."""
+        cls.task_classes.clear()
+        Task.task_instances.clear()
+
+    @property
+    def registered_task_classes(self) -> list[type[Task]]:
+        """The Task classes that this distributor hands out."""
+        if self._own_tasks is None:
+            return list(self.task_classes.values())
+        return [task if isinstance(task, type) else type(task) for task in self._own_tasks]
+
+    @property
+    def failures(self) -> int:
+        """How many tasks have failed for good."""
+        return self.statistics().failed
+
+    def statistics(self) -> Statistics:
+        """Count what was done so far."""
+        return self._dispatch.statistics() if self._is_open else self._final
+
+    def note_end(self, pid: int, how: str, host: str | None = None) -> None:
+        """Tell how the process of a worker has ended, for the error of a task that kills workers.
+
+        Whoever supervises workers may call it, from any thread.
+
+        Parameters
+        ----------
+        pid
+            the process id
+        how
+            in words: ``signal SIGSEGV``, ``exit code 1``
+        host
+            where it ran; this host if omitted
+
+        """
+        self._ends[host or platform.node(), pid] = how
+        while len(self._ends) > _REMEMBERED_ENDS:
+            del self._ends[next(iter(self._ends))]
+
+    def shutdown(self) -> None:
+        """Stop early: hand out nothing more, wait for what is under way, and let everybody end."""
+        self.stop()
+
+    # -- the loop -----------------------------------------------------------
+
+    def _open(self) -> None:
+        self._instantiate()
+        registry.warn_of_missing(self.tasks)
+        self._journal = journal = self._open_journal()
+        kept = NO_JOURNAL if journal is None else journal
+        run = uuid.uuid4().hex if journal is None else journal.past.run
+        self._options = Options(jitter=lambda: random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, hides nothing
+        self._link = SocketLink(self._options)
+        sources: dict[str, TaskSource] = {}
+        books = []
+        for name, task in self.tasks.items():
+            task.client = self._link.routers[name] = self._bound(zmq.ROUTER, task.endpoint, watch=True)
+            depends = [str(other) for other in task.dependencies]
+            sources[name] = source = TaskSource(task, self._options.max_message)
+            book = TaskBook(name, source, depends, self._link, run, Ledger(envelope.cut), self._options, kept)
+            book.ends = self._ends
+            books.append(book)
+        self._connect()
+        #: events of connections that are still to come, and are known already
+        self._outdated: Counter[tuple[str, int]] = Counter()
+        self._dispatch = Dispatch(run, books, self._link, self._options, kept)
+        if journal is not None:
+            self._resume(journal, sources)
+        self._is_open = True
+        if not self.receive_metadata and self._dispatch.metadata is None:
+            self._dispatch.set_metadata({})
+        self._collector = PeerClock(f"the collector at {self.collector_ack_endpoint}", self.peer_timeout)
+        self._workers = {
+            book.name: PeerClock(f"each worker of {book.name}", self.peer_timeout) for book in books
+        }
+        self._progress_at = self._stop_at = 0.0
+
+    def _connect(self) -> None:
+        """Make the sockets for the collector and the metadata worker."""
+        self._metadata_socket = (
+            self._bound(zmq.REP, str(self.metadata_endpoint)) if self.receive_metadata else None
+        )
+        self._link.sink = self._connected(zmq.PUSH, self.collector_endpoint)
+        self._acks = self._connected(zmq.PULL, self.collector_ack_endpoint, watch=True)
+        *router_watches, self._ack_watch = self._watches
+        self._router_watches = dict(zip(self.tasks, router_watches, strict=True))
+        #: the workers by the file descriptor of their connection
+        self._descriptors: dict[str, dict[int, bytes]] = {name: {} for name in self.tasks}
+
+    def _serve(self) -> None:
+        dispatch = self._dispatch
+        readable = [*self._link.routers.values(), self._acks]
+        poller = self._poller(*readable, *([self._metadata_socket] if self._metadata_socket else []))
+        busy = True
+        while True:
+            now = time.monotonic()
+            if dispatch.finished(now):
+                break
+            ready = self._poll(poller, now if busy else dispatch.wake_at(now))
+            now = time.monotonic()
+            self._read(ready, now)
+            self._check_stop(now)
+            busy = dispatch.advance(now)
+            self._check_peers(now)
+            self._report(now)
+            self._announce(dispatch.waits_for)
+        # the collector's last words came before the end of its connection, but perhaps behind our last poll
+        self._read({self._acks: zmq.POLLIN}, time.monotonic())
+        if self._journal is not None:
+            self._journal.commit()
+        self._report(None)
+
+    def _read(self, ready: dict[Any, int], now: float) -> None:
+        if self._acks in ready:
+            for frames in sockets.receive(self._acks, _DRAIN):
+                message = envelope.decode(frames[-1]) if len(frames) == 1 else None
+                if message is None:
+                    self._dispatch.strays += 1
+                else:
+                    self._dispatch.from_collector(message, now)
+        for name, router in self._link.routers.items():
+            if router in ready:
+                self._read_workers(name, router, now)
+        if self._metadata_socket is not None and self._metadata_socket in ready:
+            self._receive_metadata(self._metadata_socket)
+
+    def _read_workers(self, name: str, router: Socket, now: float) -> None:
+        for descriptor, frames in sockets.receive_from(router, _DRAIN):
+            # [address, delimiter, envelope], as a REQ socket sends it
+            message = envelope.decode(frames[2]) if len(frames) == 3 and not frames[1] else None
+            if message is None:
+                self._dispatch.strays += 1
+            else:
+                self._came_by(name, descriptor, frames[0])
+                self._dispatch.from_worker(name, frames[0], message, now)
+
+    def _came_by(self, name: str, descriptor: int, address: bytes) -> None:
+        """Remember which connection a worker has; one that has another worker now was closed before."""
+        known = self._descriptors[name].get(descriptor)
+        if known is not None and known != address:
+            self._dispatch.connection_gone(name, known)
+            self._outdated[name, descriptor] += 1
+        if descriptor >= 0:  # inproc has none
+            self._descriptors[name][descriptor] = address
+
+    def _receive_metadata(self, socket: Socket) -> None:
+        """Take metadata in, and answer; what is not metadata is answered with a failure."""
+        for frames in sockets.receive(socket, 1):  # a REP socket answers before it reads on
+            data, _, kind = messages.get(frames[-1])
+            if kind != messages.MESSAGE_TYPE_META_DATA or not isinstance(data, dict):
+                socket.send(messages.create_failure(data="expected a METADATA message with a map"))
+                continue
+            socket.send(messages.create_success())
+            if self._dispatch.metadata is None:
+                self.metadata = data
+                self._dispatch.set_metadata(data)
+
+    def _check_stop(self, now: float) -> None:
+        """Begin to drain when asked to, and end the drain when it takes too long."""
+        if self._level == RUNNING:
+            return
+        if not self._stop_at:
+            self._stop_at = now + self.stop_timeout
+            self._dispatch.stop()
+            if self._dispatch.under_way:
+                self.logger.info(
+                    "Distributor: waiting for %d tasks that are under way", self._dispatch.under_way
+                )
+        if self._level >= NOW or now > self._stop_at:
+            self._dispatch.end(now)
+            if now > self._stop_at + 1.0 or self._dispatch.life is None:
+                self._dispatch.give_up()
+
+    def _check_peers(self, now: float) -> None:
+        """Find out who is gone, and end if somebody who is needed stays away."""
+        came, gone = self._ack_watch.drain()
+        if came:
+            self._collector.came()
+        if gone and not self._ack_watch.connections:
+            self._collector.went(now)
+            self._dispatch.collector_lost()
+        if self._dispatch.ended_at is not None and self._collector.away:
+            self._dispatch.give_up()
+            return
+        self._collector.check(now)
+        self._check_workers()
+        for name, book in self._dispatch.books.items():
+            clock = self._workers[name]
+            if book.peers or book.phase is not Phase.OPEN:
+                clock.came()
+            elif book.roster.met:
+                clock.went(now)
+            if self._dispatch.ended_at is None:
+                clock.check(now)
+
+    def _check_workers(self) -> None:
+        """Take back the tasks of the workers whose connection has ended."""
+        for name, watch in self._router_watches.items():
+            for descriptor in watch.drain().gone:
+                if self._outdated[name, descriptor]:
+                    self._outdated[name, descriptor] -= 1
+                else:
+                    self._dispatch.connection_gone(name, self._descriptors[name].pop(descriptor, None))
+        for lost in self._dispatch.departures():
+            self.logger.warning(
+                "lost a worker of %s (pid %s on %s), with %d unfinished tasks",
+                lost.task, lost.peer.info.get("pid", "?"), lost.peer.info.get("host", "?"), lost.count,
+            )  # fmt: skip
+
+    def _report(self, now: float | None) -> None:
+        """Tell the program how far it is."""
+        if now is None:
+            self._final = self.statistics()
+        if self.on_progress is not None and (now is None or now >= self._progress_at):
+            self._progress_at = (now or 0) + self.progress_interval
+            self.on_progress(self.statistics())
+
+    def _closing(self) -> None:
+        self._final = self.statistics()
+        self._is_open = False
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    # -- the journal --------------------------------------------------------
+
+    def _open_journal(self) -> Journal | None:
+        """Open the journal, before any address is bound."""
+        if self.journal is None:
+            return None
+        from zmqpipeline.journal import Journal  # noqa: PLC0415 - who needs none need not load SQLite
+
+        return Journal(self.journal, {name: type(task).__qualname__ for name, task in self.tasks.items()})
+
+    def _resume(self, journal: Journal, sources: dict[str, TaskSource]) -> None:
+        from zmqpipeline.resumption import resume  # noqa: PLC0415
+
+        resume(journal, self._dispatch, sources)
+        self.metadata = self._dispatch.metadata or {}
+        if journal.past.epoch:
+            self.logger.info(
+                "resuming the run of the journal %s: %d tasks are acknowledged, %d are handed out again",
+                journal.path, self._dispatch.acknowledged, self._dispatch.open_count,
+            )  # fmt: skip
+
+    # -- tasks --------------------------------------------------------------
+
+    def _instantiate(self) -> None:
+        """Make an instance of each task that has none yet."""
+        chosen: Iterable[type[Task] | Task] = (
+            self.task_classes.values() if self._own_tasks is None else self._own_tasks
+        )
+        registry.add(self.tasks, chosen)
+
+    def _subject(self) -> str:
+        return "Distributor"
+
+
+def _address(name: str, value: Any) -> EndpointAddress:
+    if not isinstance(value, EndpointAddress):
+        raise EndpointError(
+            f"Distributor: {name} is {value!r} ({type(value).__name__}), "
+            f"expected an address: zmqpipeline.EndpointAddress('...')"
+        )
+    return value

@@ -1,0 +1,206 @@
+"""The heartbeat of a worker: a thread that speaks for it while user code keeps its main thread busy.
+
+It has connections of its own. About once a second it says what the worker has
+not finished. When one call of user code takes long, it sends the results that
+are done, gives back the tasks that were not begun, and tells which task is
+running; so a slow task strands nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import zmq
+
+from zmqpipeline.failure import describe
+from zmqpipeline.reporting import Reporter
+from zmqpipeline.wire import sockets
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from zmqpipeline.delivery.assignment import Assignment
+    from zmqpipeline.execution import Execution
+    from zmqpipeline.role import Context
+
+#: how often a worker says what it has not finished, in seconds
+HEARTBEAT = 1.0
+#: how often it is looked whether a call takes long, in seconds, while there are calls
+GLANCE = 0.01
+#: a call that takes so long is a slow one, in seconds
+SLOW = 0.02
+#: the exit code of a process that ended itself because its only thread passed the time limit
+TIME_LIMIT_EXIT = 75
+#: what was sent last gets so long to leave such a process, in seconds
+_PARTING = 0.5
+
+
+@dataclass
+class Shared:
+    """What a worker and its heartbeat both look at; the assignment is changed under the lock."""
+
+    assignment: Assignment
+    worker_id: bytes
+    executions: list[Execution | None]
+    max_message: int = sockets.MAX_MESSAGE_SIZE
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    #: set when there is something to watch
+    wake: threading.Event = field(default_factory=threading.Event)
+    #: whether results wait for room to be sent
+    backlog: bool = False
+    #: whether everything was given back, and the worker has to say that it has room again
+    paused: bool = False
+
+
+class Heartbeat(threading.Thread):
+    """Speaks for one incarnation of a worker, as long as that lives.
+
+    Parameters
+    ----------
+    context, endpoint, collector_endpoint
+        where to connect
+    shared
+        what to look at
+    logger, subject
+        for the log
+    give_up
+        tells, when a task has passed its time limit, whether the process has to end
+
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a worker has
+        self,
+        context: Context,
+        endpoint: str,
+        collector_endpoint: str,
+        shared: Shared,
+        logger: logging.Logger,
+        subject: str,
+        give_up: Callable[[], bool],
+    ) -> None:
+        super().__init__(name=f"{subject}-heartbeat", daemon=True)
+        self._context = context
+        self._endpoint = endpoint
+        self._collector_endpoint = collector_endpoint
+        self._shared = shared
+        self._logger = logger
+        self._subject = subject
+        self._give_up = give_up
+        self._stopped = threading.Event()
+        #: since when each execution is in the same call: (execution, position, time, told)
+        self._calls: list[_Call | None] = [None] * len(shared.executions)
+
+    def stop(self) -> None:
+        """End the thread; may take as long as one of its turns."""
+        self._stopped.set()
+        self._shared.wake.set()
+        self.join(2.0)
+
+    def run(self) -> None:
+        """Watch and beat until it is stopped."""
+        identity = f"heartbeat-{uuid.uuid4().hex}".encode()
+        dealer = sockets.make_socket(self._context, zmq.DEALER, identity=identity)
+        push = sockets.make_socket(self._context, zmq.PUSH)
+        try:
+            sockets.connect(dealer, self._endpoint)
+            sockets.connect(push, self._collector_endpoint)
+            self._reporter = Reporter(
+                sockets.Outbox(push),
+                sockets.Outbox(dealer),
+                self._logger,
+                self._subject,
+                self._shared.worker_id,
+            )
+            self._watch()
+        except zmq.ContextTerminated:
+            pass  # the worker is gone
+        finally:
+            dealer.close()
+            push.close()
+
+    def _watch(self) -> None:
+        shared = self._shared
+        beat_at = time.monotonic() + HEARTBEAT
+        while not self._stopped.is_set():
+            if any(shared.executions):
+                self._stopped.wait(GLANCE)
+            else:
+                shared.wake.wait(max(0.0, beat_at - time.monotonic()))
+                shared.wake.clear()
+            now = time.monotonic()
+            if now >= beat_at:
+                beat_at = now + HEARTBEAT
+                self._beat()
+            for index, execution in enumerate(shared.executions):
+                self._look(index, execution, now)
+            self._reporter.results.flush()
+            self._reporter.distributor.flush()
+
+    def _beat(self) -> None:
+        if self._shared.backlog:
+            return  # what is done has not left: nobody may think that it has
+        with self._shared.lock:
+            beat = self._shared.assignment.heartbeat()
+        if not self._reporter.distributor:  # an old one that waits says the same
+            self._reporter.tell(beat)
+
+    def _look(self, index: int, execution: Execution | None, now: float) -> None:
+        """See whether one thread is in the same call as at the last look, and for how long."""
+        if execution is None:
+            self._calls[index] = None
+            return
+        position = execution.position
+        call = self._calls[index]
+        if call is None or call.execution is not execution or call.position != position:
+            self._calls[index] = _Call(execution, position, now)
+            return
+        if not call.relieved and now - call.since >= SLOW:
+            call.relieved = True
+            self._relieve(execution)
+        limit = self._shared.assignment.time_limit
+        if limit is not None and not call.over and now - call.since > limit and execution.running is not None:
+            call.over = True
+            self._over(execution, limit)
+
+    def _relieve(self, execution: Execution) -> None:
+        """Send what is done, give back what was not begun, tell what is running."""
+        shared, reporter = self._shared, self._reporter
+        with shared.lock:
+            stuck = all(other is not None for other in shared.executions)
+            rest = execution.take_rest()
+            message = shared.assignment.give_back(rest, everything=stuck)
+            shared.paused = shared.paused or stuck
+        reporter.report(shared.assignment, execution, shared.max_message)
+        if message.ids or stuck:
+            reporter.tell(message)
+        self._beat()
+
+    def _over(self, execution: Execution, limit: float) -> None:
+        """Report that a task has passed its time limit: this attempt has failed."""
+        execution.abandoned = True
+        place = execution.position
+        text = f"took longer than its time limit of {limit:g} s"
+        self._reporter.fail(self._shared.assignment, execution.work, place, describe(TimeoutError(text)))
+        if self._give_up():
+            self._reporter.report(self._shared.assignment, execution, self._shared.max_message)
+            self._reporter.tell(self._shared.assignment.goodbye())
+            self._logger.error("%s: a task passed its time limit: the process ends", self._subject)
+            time.sleep(_PARTING)  # nothing can interrupt the thread that is stuck, nothing else is left to do
+            os._exit(TIME_LIMIT_EXIT)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call of user code, as it was seen."""
+
+    execution: Execution
+    position: int
+    since: float
+    relieved: bool = False
+    over: bool = False

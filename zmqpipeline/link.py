@@ -1,0 +1,44 @@
+"""How a distributor's decisions become messages: its sockets to the workers and to the collector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import zmq
+
+from zmqpipeline.delivery.ports import Options, Outcome
+from zmqpipeline.wire import envelope
+
+if TYPE_CHECKING:
+    from zmqpipeline.role import Socket
+    from zmqpipeline.wire.envelope import Message
+
+
+class SocketLink:
+    """Sends what was decided, and never blocks."""
+
+    def __init__(self, options: Options) -> None:
+        self.routers: dict[str, Socket] = {}
+        self.sink: Socket | None = None
+        self._options = options
+
+    def to_worker(self, task: str, address: bytes, message: Message) -> Outcome:
+        """Send to one worker."""
+        try:
+            self.routers[task].send_multipart([address, b"", envelope.encode(message)], zmq.NOBLOCK)
+        except zmq.Again:
+            return Outcome.FULL
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            return Outcome.GONE
+        return Outcome.SENT
+
+    def to_collector(self, message: Message) -> bool:
+        """Send to the collector, if there is room."""
+        assert self.sink is not None  # noqa: S101 - _open made it
+        try:
+            self.sink.send(envelope.encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True

@@ -1,0 +1,97 @@
+"""MetaDataWorker: what tasks, workers and the collector should know before the first task."""
+
+from __future__ import annotations
+
+import abc
+import logging
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import zmq
+
+from zmqpipeline.declarations import Method
+from zmqpipeline.errors import SerializationError
+from zmqpipeline.role import DeclaredRole
+from zmqpipeline.stopping import RUNNING
+from zmqpipeline.task import ENDPOINT
+from zmqpipeline.wire import messages, sockets
+
+if TYPE_CHECKING:
+    from zmqpipeline.descriptors import EndpointAddress
+    from zmqpipeline.role import Socket
+
+#: a request that found no answer is sent again after so long, in seconds
+RETRY = 2.0
+
+
+class MetaDataWorker(DeclaredRole, abc.ABC):
+    """Gives the distributor its metadata, once, and is done.
+
+    Attributes
+    ----------
+    endpoint
+        the distributor's ``metadata_endpoint``, an :class:`~zmqpipeline.EndpointAddress`
+
+    """
+
+    _declares = (ENDPOINT,)
+    _calls = (Method("get_metadata"),)
+
+    endpoint: EndpointAddress
+
+    logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.metadataworker")
+
+    @abc.abstractmethod
+    def get_metadata(self) -> dict[str, Any]:
+        """Make the metadata; called once."""
+
+    def _open(self) -> None:
+        self._payload: bytes | None = None
+        self._client: Socket | None = None
+
+    def _serve(self) -> None:
+        self.send_metadata()
+
+    def send_metadata(self) -> None:
+        """Send the metadata, and wait until the distributor has it.
+
+        Raises
+        ------
+        TypeError
+            if get_metadata() returns what is not a dictionary, or cannot be packed
+
+        """
+        with self._user_code():
+            payload = self._pack(self.get_metadata())
+        while self._level == RUNNING:
+            if self._ask(payload):
+                return
+
+    def _pack(self, metadata: Any) -> bytes:
+        name = type(self).__qualname__
+        if not isinstance(metadata, dict):
+            raise TypeError(f"{name}.get_metadata returned {type(metadata).__name__}, expected a dictionary")
+        try:
+            return messages.create_metadata(metadata)
+        except SerializationError as error:
+            raise SerializationError(f"{name}.get_metadata: {error}") from error
+
+    def _ask(self, payload: bytes) -> bool:
+        """Make one request, on a socket of its own: a REQ socket whose answer was lost is of no more use."""
+        client = self._connected(zmq.REQ, self.endpoint, identity=f"metadata-{uuid.uuid4().hex}".encode())
+        try:
+            poller = self._poller(client)
+            client.send(payload, zmq.NOBLOCK)
+            deadline = time.monotonic() + RETRY
+            while self._level == RUNNING and time.monotonic() < deadline:
+                if client in self._poll(poller, deadline):
+                    data, _, kind = messages.get(sockets.receive(client, 1)[0][-1])
+                    if kind == messages.MESSAGE_TYPE_SUCCESS:
+                        return True
+                    self.logger.error("%s: the distributor refused the metadata: %s", self._subject(), data)
+                    return False
+                self._announce(lambda: [f"the distributor at {self.endpoint}"])
+            return False
+        finally:
+            self._drop(client)

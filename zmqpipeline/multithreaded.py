@@ -1,0 +1,225 @@
+"""MultiThreadedWorker: tasks that wait, or that release the GIL, in several threads of one process."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from zmqpipeline.declarations import Attribute, Method
+from zmqpipeline.execution import Execution
+from zmqpipeline.wire import envelope, serializer, sockets
+from zmqpipeline.worker import Worker
+
+if TYPE_CHECKING:
+    from zmqpipeline.delivery.assignment import Work
+    from zmqpipeline.delivery.intervals import Range
+    from zmqpipeline.role import Context, Socket
+
+_N_THREADS = Attribute(
+    "n_threads",
+    "a whole number from 1",
+    lambda value: type(value) is int and value > 0,
+)
+#: how long a thread may take to end when there is nothing left to do, in seconds
+_JOIN_TIMEOUT = 2.0
+_DRAIN = 64
+
+_READY, _DONE, _BROKEN = b"R", b"D", b"X"
+_STOP = b""
+
+
+class MultiThreadedWorker(Worker):
+    """A worker that does up to ``n_threads`` tasks at a time.
+
+    :meth:`handle_execution` runs in the main thread and prepares a task;
+    :meth:`handle_thread_execution` does it, in one of the threads. The
+    collector gets what the first returned, updated with what the second
+    returned, as a new dictionary. The threads are fed over inproc sockets.
+
+    Attributes
+    ----------
+    n_threads
+        how many threads, at least 1
+    thread_endpoint
+        where the threads are fed, an inproc address; each worker adds its own id to it
+
+    """
+
+    _declares = (*Worker._declares, _N_THREADS)  # noqa: SLF001 - its own base
+    _calls = (
+        *Worker._calls,  # noqa: SLF001
+        Method("handle_thread_execution", ("data", "index")),
+        Method("init_thread", ("worker_index",), keyword=True),
+    )
+
+    n_threads: int
+    thread_endpoint: str = "inproc://threadworker"
+
+    @abc.abstractmethod
+    def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any] | None:
+        """Do one task, in a thread.
+
+        Parameters
+        ----------
+        data
+            what :meth:`handle_execution` returned
+        index
+            the thread's number, from 0
+
+        Returns
+        -------
+        dict or None
+            what is added to ``data`` for the collector; None adds nothing
+
+        """
+
+    def init_thread(self, worker_index: int) -> None:
+        """Prepare a thread, once in each, after :meth:`init_worker`."""
+
+    # -- the main thread ------------------------------------------------------
+
+    def _open(self) -> None:
+        self._threads: list[threading.Thread] = []
+        self._idle: list[int] = []
+        self._broken: BaseException | None = None
+        self._inner = self._make(zmq.ROUTER)
+        super()._open()
+
+    def _hands(self) -> int:
+        return self.n_threads
+
+    def _inner_sockets(self) -> list[Socket]:
+        return [self._inner]
+
+    def _begin(self) -> None:
+        """Start the threads."""
+        address = f"{self.thread_endpoint}-{self.worker_id.decode()}"
+        self._inner.bind(address)
+        context = self.context
+        for index in range(self.n_threads):
+            thread = threading.Thread(
+                target=self._thread,
+                args=(index, context, address),
+                name=f"{self._subject()}-{index}",
+                daemon=True,
+            )
+            thread.start()
+            self._threads.append(thread)
+
+    def _can_work(self) -> bool:
+        return bool(self._idle) and super()._can_work()
+
+    def _read(self, ready: dict[Any, int]) -> None:
+        super()._read(ready)
+        if self._inner in ready:
+            for name, kind, *rest in sockets.receive(self._inner, _DRAIN):
+                index = int(name.rpartition(b"-")[2])
+                execution = self._executions[index]
+                if kind == _BROKEN and self._broken is not None:
+                    raise self._broken
+                if kind == _DONE and execution is not None:
+                    self._finished(index, execution, float(rest[0]))
+                self._idle.append(index)
+
+    def _work(self) -> None:
+        """Hand a batch to each idle thread."""
+        while self._idle and self._assignment.has_work:
+            share = max(1, self._credit.round() // self.n_threads)
+            with self._shared.lock:
+                work = self._assignment.next(share)
+            if work is None:
+                return
+            with self._user_code():
+                forwarded, ids = self._forward(work)
+            if not forwarded:
+                self._assignment.done(work)
+                continue
+            index = self._idle.pop(0)
+            # the thread unpacks its tasks, so that they are as they were when they were forwarded
+            work.tasks, work.ids = [None] * len(forwarded), ids
+            self._watched(index, Execution(work))
+            self._inner.send_multipart(
+                [_name(index), envelope.array_header(len(forwarded)) + b"".join(forwarded)]
+            )
+
+    def _forward(self, work: Work) -> tuple[list[bytes], list[Range]]:
+        """Call handle_execution() for each task; return what goes to the thread, with its ids."""
+        execution = Execution(work)
+        execution.run(self.handle_execution, f"{type(self).__qualname__}.handle_execution", self._packer)
+        forwarded, errors = execution.take_done()
+        for place, error in errors:
+            self._reporter.fail(self._assignment, work, place, error)
+        ids = [found for place, _ in forwarded for found in envelope.part(work.ids, place, 1)]
+        return [packed for _, packed in forwarded], ids if errors else work.ids
+
+    def _leave(self) -> None:
+        """End the threads; one that is stuck in user code ends with the process."""
+        for index in range(len(self._threads)):
+            with contextlib.suppress(zmq.ZMQError):  # a thread that never came, or has gone already
+                self._inner.send_multipart([_name(index), _STOP], zmq.NOBLOCK)
+        deadline = time.monotonic() + (0.0 if any(self._executions) else _JOIN_TIMEOUT)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads) and self._owns_context:
+            # to terminate the context would wait for their sockets: the last one that comes back does it
+            self._owns_context = False
+            reaper = threading.Thread(
+                target=_reap, args=(self._threads, self._context), name=f"{self._subject()}-end", daemon=True
+            )
+            reaper.start()
+            self._context = None
+
+    # -- in a thread ------------------------------------------------------------
+
+    def _thread(self, index: int, context: Context, address: str) -> None:
+        """Live as one of the threads: take tasks, do them, send back what came of them."""
+        feed = sockets.make_socket(context, zmq.DEALER, identity=_name(index))
+        try:
+            feed.connect(address)
+            self._serve_thread(index, feed)
+        except (zmq.ContextTerminated, zmq.Again):
+            pass  # the main thread is gone
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
+            self._broken = error
+            with contextlib.suppress(zmq.ZMQError):
+                feed.send(_BROKEN, zmq.NOBLOCK)
+        finally:
+            feed.close(linger=0)
+
+    def _serve_thread(self, index: int, feed: Socket) -> None:
+        self.init_thread(worker_index=index)
+        name = f"{type(self).__qualname__}.handle_thread_execution"
+        packer = serializer.make_packer()
+        handle = self.handle_thread_execution
+
+        def call(data: dict[str, Any]) -> Any:
+            added: Any = handle(data, index)
+            if isinstance(added, dict):
+                return {**data, **added}
+            return data if added is None else added
+
+        feed.send(_READY)
+        while tasks := feed.recv():
+            execution = self._executions[index]
+            if execution is None:
+                break  # the worker is leaving
+            execution.work.tasks[:] = serializer.deserialize(tasks)
+            begun = time.perf_counter()
+            execution.run(call, name, packer)
+            feed.send_multipart([_DONE, repr(time.perf_counter() - begun).encode()], zmq.NOBLOCK)
+
+
+def _reap(threads: list[threading.Thread], context: Context) -> None:
+    for thread in threads:
+        thread.join()
+    context.term()
+
+
+def _name(index: int) -> bytes:
+    """Name a thread's socket."""
+    return f"thread-{index}".encode()

@@ -1,0 +1,113 @@
+"""What came of tasks, on its way: results to the collector, failures to the distributor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zmqpipeline.failure import describe
+from zmqpipeline.wire import envelope
+
+if TYPE_CHECKING:
+    import logging
+
+    from zmqpipeline.delivery.assignment import Assignment, Work
+    from zmqpipeline.execution import Done, Execution
+    from zmqpipeline.wire.envelope import Message
+    from zmqpipeline.wire.sockets import Outbox
+
+#: a message of results is closed when it has so many bytes
+RESULT_BYTES = 4 * 1024 * 1024
+
+
+class Reporter:
+    """Sends for one thread: its outboxes belong to it.
+
+    Parameters
+    ----------
+    results
+        to the collector
+    distributor
+        to the distributor
+    logger
+        where failures are logged
+    subject
+        what the worker calls itself there
+    worker
+        whom the messages are about, if they do not go through the worker's own connection
+
+    """
+
+    def __init__(
+        self, results: Outbox, distributor: Outbox, logger: logging.Logger, subject: str, worker: bytes = b""
+    ) -> None:
+        self.results = results
+        self.distributor = distributor
+        self._logger = logger
+        self._subject = subject
+        self._worker = worker.decode() or None
+
+    def tell(self, message: Message) -> None:
+        """Tell the distributor something."""
+        message.worker = self._worker
+        self.distributor.put(b"", envelope.encode(message))
+
+    def report(self, assignment: Assignment, execution: Execution, max_message: int) -> int:
+        """Send what an execution has done and nobody has sent yet; tell how many bytes of results that were.
+
+        Parameters
+        ----------
+        assignment
+            makes the messages
+        execution
+            whose results and errors are taken
+        max_message
+            the largest frame that the collector takes, in bytes
+
+        """
+        done, errors = execution.take_done()
+        for place, error in errors:
+            self.fail(assignment, execution.work, place, error)
+        self._send(assignment, execution.work, done, max_message - envelope.ENVELOPE_BYTES)
+        return sum(len(packed) for _, packed in done)
+
+    def fail(self, assignment: Assignment, work: Work, place: int, error: dict[str, Any]) -> None:
+        """Report that the task at a place of some work failed."""
+        ((task_id, _),) = envelope.part(work.ids, place, 1)
+        self._logger.warning(
+            "%s: task %d of %s failed (attempt %d): %s: %s",
+            self._subject, task_id, assignment.task, work.attempt, error["type"], error["text"],
+        )  # fmt: skip
+        self.tell(assignment.failure(work, task_id, error))
+
+    def _send(self, assignment: Assignment, work: Work, done: list[Done], limit: int) -> None:
+        """Send results in messages that are not too large; one that is too large by itself has failed."""
+        start = size = 0
+        for index, (place, packed) in enumerate(done):
+            if len(packed) > limit:
+                self._send_part(assignment, work, done[start:index])
+                start, size = index + 1, 0
+                self.fail(assignment, work, place, _too_large(len(packed), limit))
+            elif size and size + len(packed) > min(limit, RESULT_BYTES):
+                self._send_part(assignment, work, done[start:index])
+                start, size = index, len(packed)
+            else:
+                size += len(packed)
+        self._send_part(assignment, work, done[start:])
+
+    def _send_part(self, assignment: Assignment, work: Work, done: list[Done]) -> None:
+        if not done:
+            return
+        places = [place for place, _ in done]
+        if len(places) == places[-1] - places[0] + 1:
+            ids = envelope.part(work.ids, places[0], len(places))
+        else:
+            ids = [found for place in places for found in envelope.part(work.ids, place, 1)]
+        body = b"".join([packed for _, packed in done])
+        self.results.put(envelope.encode(assignment.results(work, ids, body)))
+
+
+def _too_large(size: int, limit: int) -> dict[str, Any]:
+    text = (
+        f"the result has {size} bytes packed, the collector takes {limit}: return a reference to it instead"
+    )
+    return describe(ValueError(text), retry=False)

@@ -1,0 +1,45 @@
+"""Between a distributor's books and its journal: what is kept of a task, and how it goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zmqpipeline.journalfile import damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from zmqpipeline.delivery.dispatch import Dispatch
+    from zmqpipeline.delivery.taskbook import TaskBook
+    from zmqpipeline.journal import Journal
+    from zmqpipeline.source import TaskSource
+
+
+def resume(journal: Journal, dispatch: Dispatch, sources: Mapping[str, TaskSource]) -> None:
+    """Have a run written down, and go on with it if it was begun in an earlier life of the distributor.
+
+    Raises
+    ------
+    JournalError
+        if what is in the journal does not fit together
+
+    """
+    past = journal.past
+    try:
+        for name, source in sources.items():
+            journal.keep(name, _counters(dispatch.books[name], source), source.checkpoint)
+            kept, checkpoint = journal.state(name)
+            if kept is not None:
+                past.tasks[name].failed, feedback, *of_task = kept
+                past.tasks[name].feedback = [(number, extra, failed) for number, extra, failed in feedback]
+                source.resume(of_task, checkpoint)
+        dispatch.resume(past)
+    except (LookupError, TypeError, ValueError) as error:
+        raise damaged(journal.path, error) from error
+
+
+def _counters(book: TaskBook, source: TaskSource) -> Callable[[], list[Any]]:
+    def counters() -> list[Any]:
+        return [book.failed, list(book.gate.pending), *source.counters()]
+
+    return counters

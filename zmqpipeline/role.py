@@ -1,0 +1,322 @@
+"""What every role shares: its context and sockets, its start and its end, and who it waits for."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import resource
+import threading
+import time
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import zmq
+
+from zmqpipeline.declarations import Declared
+from zmqpipeline.errors import PeerTimeoutError, Stopped
+from zmqpipeline.stopping import NOW, RUNNING, Stopper
+from zmqpipeline.wire import binding, sockets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    Context = zmq.Context[zmq.Socket[bytes]]
+    Socket = zmq.Socket[bytes]
+
+#: the longest that a role sleeps in its poll, in seconds
+_LONGEST_POLL = 1.0
+
+
+class Role:
+    """A role runs in a process of its own: it starts, serves until its work is done, and ends.
+
+    Nothing is opened before :meth:`run`; everything is closed when it returns.
+    Override the class attributes to change the bounds.
+    """
+
+    #: how long a peer that was met may stay away before the role ends, in seconds
+    peer_timeout: float = 60.0
+    #: how long a drain waits for user code and peers before it ends hard, in seconds
+    stop_timeout: float = 10.0
+    #: how often a role says who it waits for, in seconds
+    announce_interval: float = 10.0
+
+    logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline")
+
+    #: told how the start goes: ``"ready"`` once everything is open; ``"starting"`` and ``"started"``
+    #: around init_worker
+    on_event: Callable[[str], None] | None = None
+
+    # state, set here because a subclass need not call our __init__
+    _context: Context | None = None
+    _owns_context = True
+    _stopper: Stopper | None = None
+    _stop_requested = RUNNING
+    _announced = 0.0
+    _owner = 0
+
+    @property
+    def context(self) -> Context:
+        """The ZeroMQ context of this role, made when it is first needed."""
+        if self._context is None or self._context.closed:
+            self._context = zmq.Context()
+            self._owns_context = True
+        return self._context
+
+    @context.setter
+    def context(self, context: Context) -> None:
+        """Share a context, for inproc endpoints; whoever made it terminates it."""
+        self._context = context
+        self._owns_context = False
+
+    def run(self) -> None:
+        """Do the role's work; return when it is done.
+
+        Raises
+        ------
+        zmqpipeline.errors.BindError
+            if an address cannot be bound
+        zmqpipeline.errors.PeerTimeoutError
+            if a peer that was met has stayed away for :attr:`peer_timeout`
+        zmqpipeline.errors.Stopped
+            after SIGINT or SIGTERM, once everything is closed (a ``SystemExit`` with 128 + the signal)
+        Exception
+            whatever the program's own methods raise
+
+        """
+        self._before_run()
+        self._stopper = stopper = Stopper(self.logger, self._subject())
+        stopper.level = self._stop_requested
+        self._owner = threading.get_ident()
+        self._is_main = threading.current_thread() is threading.main_thread()
+        self._sockets: list[Socket] = []
+        self._bindings: list[binding.Binding] = []
+        self._watches: list[sockets.Watch] = []
+        self._announced = time.monotonic()
+        _raise_descriptor_limit()
+        _running.add(self)
+        with stopper.installed():
+            try:
+                self._open()
+                self._event("ready")
+                self._serve()
+            finally:
+                self.close()
+        if stopper.signal is not None:
+            raise Stopped(128 + stopper.signal)
+
+    def stop(self) -> None:
+        """Ask a running role to finish what is under way and to return; may be called from any thread."""
+        self._stop_requested = max(self._stop_requested, 1)
+        if self._stopper is not None:
+            self._stopper.request()
+
+    def close(self) -> None:
+        """Close everything that :meth:`run` opened; does nothing if it is closed already.
+
+        Called from another thread than the one in :meth:`run`, it asks that one to stop: sockets have
+        one owner.
+        """
+        if self._stopper is None:
+            return
+        if self._owner != threading.get_ident():
+            self.stop()
+            return
+        self._closing()
+        stopper, self._stopper = self._stopper, None
+        for watch in self._watches:
+            watch.drain()
+            if not watch.connections:  # nobody is there to whom it could still send
+                watch.socket.linger = 0
+            watch.close()
+        for opened in self._sockets:
+            opened.close()
+        for bound in self._bindings:
+            bound.close()
+        self._watches, self._sockets, self._bindings = [], [], []
+        if self._owns_context and self._context is not None:
+            self._context.term()
+            self._context = None
+        stopper.close()
+
+    def _open(self) -> None:
+        """Make the role's sockets."""
+        raise NotImplementedError
+
+    def _serve(self) -> None:
+        """Do the role's work, from the first message to the last."""
+        raise NotImplementedError
+
+    def _closing(self) -> None:
+        """Keep what is wanted after the end; called once, before anything is closed."""
+
+    def _before_run(self) -> None:
+        """Do nothing; the command puts a refusal here while it loads a file."""
+
+    def _event(self, event: str) -> None:
+        """Tell whoever started this role how far it is."""
+        if self.on_event is not None:
+            self.on_event(event)
+
+    def _subject(self) -> str:
+        """Name this role in a line for a person."""
+        return type(self).__name__
+
+    def _user_code(self) -> contextlib.AbstractContextManager[None]:
+        """Let the second signal interrupt what runs inside."""
+        return contextlib.nullcontext() if self._stopper is None else self._stopper.user_code()
+
+    @property
+    def _level(self) -> int:
+        return RUNNING if self._stopper is None else self._stopper.level
+
+    def _make(self, kind: int, *, identity: bytes | None = None) -> Socket:
+        made = sockets.make_socket(self.context, kind, identity=identity)
+        self._sockets.append(made)
+        return made
+
+    def _bound(self, kind: int, address: str, *, watch: bool = False) -> Socket:
+        made = self._make(kind)
+        if watch:
+            self._watches.append(sockets.Watch(made, address))
+        self._bindings.append(binding.bind(made, address))
+        return made
+
+    def _connected(
+        self, kind: int, address: str, *, identity: bytes | None = None, watch: bool = False
+    ) -> Socket:
+        made = self._make(kind, identity=identity)
+        if watch:
+            self._watches.append(sockets.Watch(made, address))
+        sockets.connect(made, address)
+        return made
+
+    def _drop(self, dropped: Socket) -> None:
+        """Close one socket before the others, with its watch, and throw away what it would still send."""
+        for watch in [watch for watch in self._watches if watch.socket is dropped]:
+            self._watches.remove(watch)
+            watch.close()
+        self._sockets.remove(dropped)
+        dropped.close(linger=0)
+
+    def _poller(self, *readable: Socket) -> zmq.Poller:
+        """Make a poller for sockets and for the wish to stop."""
+        poller = zmq.Poller()
+        for polled in readable:
+            poller.register(polled, zmq.POLLIN)
+        for watch in self._watches:
+            poller.register(watch.monitor, zmq.POLLIN)
+        if self._stopper is not None:
+            poller.register(self._stopper, zmq.POLLIN)
+        return poller
+
+    def _poll(self, poller: zmq.Poller, until: float | None) -> dict[Any, int]:
+        """Wait until something can be read, or until a time on the monotonic clock."""
+        wait = _LONGEST_POLL if until is None else min(max(until - time.monotonic(), 0), _LONGEST_POLL)
+        # round up: a poll that ends a fraction of a millisecond early would spin
+        ready = dict(poller.poll(int(wait * 1000 + 0.999)))
+        if self._stopper is not None and self._stopper.fileno() in ready:
+            self._stopper.awake()
+        return ready
+
+    def _announce(self, waits_for: Callable[[], list[str]]) -> None:
+        """Say, once in a while, who is waited for."""
+        now = time.monotonic()
+        if now - self._announced >= self.announce_interval:
+            self._announced = now
+            for whom in waits_for():
+                self.logger.info("%s waits for %s", self._subject(), whom)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if self._stopper is not None:
+            warnings.warn(f"{self._subject()} was not closed", ResourceWarning, stacklevel=2)
+            with contextlib.suppress(zmq.ZMQError, OSError):
+                self.close()
+
+
+_running: weakref.WeakSet[Role] = weakref.WeakSet()
+
+
+def _stop_all() -> None:
+    """Stop the roles that still run in threads when the interpreter ends: it waits for its threads."""
+    for role in list(_running):
+        if role._stopper is not None:  # noqa: SLF001
+            role._stopper.request(NOW)  # noqa: SLF001
+
+
+# atexit comes too late, after the threads were waited for; concurrent.futures ends its threads the same way
+getattr(threading, "_register_atexit", atexit.register)(_stop_all)
+
+
+class DeclaredRole(Declared, Role):
+    """A role that users subclass."""
+
+
+class PeerClock:
+    """Remembers since when a peer that was met is away.
+
+    Parameters
+    ----------
+    name
+        what to call it in an error
+    timeout
+        how long it may be away, in seconds
+
+    """
+
+    def __init__(self, name: str, timeout: float) -> None:
+        self._name = name
+        self._timeout = timeout
+        self.met = False
+        self._gone_since: float | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether it was met and is away."""
+        return self._gone_since is not None
+
+    def came(self) -> None:
+        """Note that it is there."""
+        self.met = True
+        self._gone_since = None
+
+    def went(self, now: float) -> None:
+        """Note that it is away, if it was ever met."""
+        if self.met and self._gone_since is None:
+            self._gone_since = now
+
+    def check(self, now: float) -> None:
+        """Raise if it has been away for too long.
+
+        Raises
+        ------
+        zmqpipeline.errors.PeerTimeoutError
+            names the peer
+
+        """
+        if self._gone_since is not None and now - self._gone_since > self._timeout:
+            raise PeerTimeoutError(
+                f"{self._name} has been gone for {self._timeout:g} s: start it again and then this role, "
+                f"or set peer_timeout to wait longer"
+            )
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # not allowed here: then it stays as it is
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

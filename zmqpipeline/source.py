@@ -1,0 +1,183 @@
+"""Between the distributor's decisions and the program's Task: calls handle() and packs what it returns."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from zmqpipeline.errors import SerializationError
+from zmqpipeline.task import Task
+from zmqpipeline.wire import serializer
+from zmqpipeline.wire.envelope import ENVELOPE_BYTES
+from zmqpipeline.wire.messages import MESSAGE_TYPE_READY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: a batch is closed so long after its first task, in seconds
+BATCH_TIME = 0.001
+#: or at once, after a handle() that took so long
+SLOW_HANDLE = 0.0001
+#: a packer that has grown larger than this is replaced, in bytes
+KEEP_BUFFER = 1024 * 1024
+
+
+class TaskSource:
+    """Makes batches out of a Task's dictionaries.
+
+    Parameters
+    ----------
+    task
+        the program's task
+    max_message
+        the largest dictionary that a worker takes, packed, in bytes
+
+    """
+
+    def __init__(self, task: Task, max_message: int) -> None:
+        self.task = task
+        cls = type(task)
+        self.max_attempts = task.max_attempts
+        self.retry_delay = task.retry_delay
+        self.time_limit = task.time_limit
+        self.max_worker_deaths = task.max_worker_deaths
+        self.gated = cls.is_available_for_handling is not Task.is_available_for_handling
+        self.last_ack: dict[str, Any] = {}
+        self._name = cls.__qualname__
+        self._max_message = max_message
+        self._metadata: dict[str, Any] = {}
+        self._pack = serializer.make_packer().pack
+        #: what an earlier life of the distributor knew: whether the task was complete, and its checkpoint
+        self._past: tuple[bool, dict[str, Any]] | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the task says that it is complete."""
+        return bool(self.task.is_complete)
+
+    def initialize(self, metadata: dict[str, Any]) -> None:
+        """Call initialize()."""
+        self._metadata = self.task.metadata = metadata
+        self.task.initialize(metadata)
+        self.task.received_init_signal = True
+        if self._past is not None:
+            # the last word is that of the checkpoint, whatever initialize() has counted or listed anew
+            self.task.is_complete, state = self._past
+            self._past = None
+            self.task.restore(state)
+
+    def available(self) -> bool:
+        """Call is_available_for_handling()."""
+        return bool(self.task.is_available_for_handling(self.last_ack))
+
+    def acknowledged(self, count: int, first: int, feedback: list[Any] | None, failed: bool) -> None:
+        """Count acknowledgements, and keep the data of the last one."""
+        if not count:
+            return
+        self.task.n_acks += count
+        self.last_ack = {"_id": first + count, "_task_type": str(self.task.task_type)}
+        if feedback and isinstance(feedback[-1], dict):
+            self.last_ack.update(feedback[-1])
+        if failed:
+            self.last_ack["_failed"] = True
+
+    def joined(self, address: bytes) -> None:
+        """Let the task know of a worker."""
+        self.task.client_addresses.add(address)
+
+    def fill(self, limit: int, address: bytes) -> tuple[bytes, int]:
+        """Call handle() until there are enough, it gets slow, or there are no more.
+
+        Raises
+        ------
+        TypeError
+            if handle() returns what is neither a dictionary nor None, or cannot be packed
+
+        """
+        task = self.task
+        handle, metadata, last_ack = self._handle(), self._metadata, self.last_ack
+        pack = self._pack
+        packed: list[bytes] = []
+        begun = before = perf_counter()
+        while len(packed) < limit:
+            made = handle(dict(metadata), address, MESSAGE_TYPE_READY, last_ack)
+            if made is None:
+                made = {}
+            elif not isinstance(made, dict):
+                raise TypeError(
+                    f"{self._name}.handle returned {type(made).__name__}, expected a dictionary or None"
+                )
+            try:
+                packed.append(pack(made))
+                if len(packed[-1]) > serializer.MAYBE_TOO_DEEP:
+                    self._check_large(packed[-1])
+            except Exception as error:
+                raise self._explained(made, error) from error
+            now = perf_counter()
+            if task.is_complete or now - before > SLOW_HANDLE or now - begun > BATCH_TIME:
+                break
+            before = now
+        task.n_sent += len(packed)
+        body = b"".join(packed)
+        if len(body) > KEEP_BUFFER:  # a packer keeps the largest buffer that it ever had
+            self._pack = serializer.make_packer().pack
+        return body, len(packed)
+
+    def counters(self) -> list[Any]:
+        """List what the library keeps of the task, for a journal."""
+        complete = self.exhausted if self._past is None else self._past[0]
+        return [self.task.n_sent, self.task.n_acks, complete, self.last_ack]
+
+    def checkpoint(self) -> bytes | None:
+        """Pack what the program keeps of the task, for a journal; None before :meth:`initialize`.
+
+        Raises
+        ------
+        TypeError
+            if it is no dictionary, or cannot be packed
+
+        """
+        if not self.task.received_init_signal or self._past is not None:
+            return None
+        state: Any = self.task.checkpoint()
+        if not isinstance(state, dict):
+            raise TypeError(f"{self._name}.checkpoint returned {type(state).__name__}, expected a dictionary")
+        try:
+            return serializer.serialize(state, "state")
+        except SerializationError as error:
+            raise SerializationError(
+                f"{self._name}.checkpoint: {error}; or override checkpoint() and restore(), "
+                f"so that the journal keeps something else"
+            ) from error
+
+    def resume(self, counters: list[Any], checkpoint: dict[str, Any] | None) -> None:
+        """Go on where an earlier life of the distributor was; :meth:`initialize` does the rest."""
+        self.task.n_sent, self.task.n_acks, complete, self.last_ack = counters
+        if checkpoint is not None:
+            self._past = bool(complete), checkpoint
+
+    def _handle(self) -> Callable[[dict[str, Any], bytes, str, dict[str, Any]], Any]:
+        """Make handle() callable with ack_data, whether it wants that or not."""
+        handle: Callable[..., Any] = self.task.handle
+        if self.task._ack_data_as == "argument":  # noqa: SLF001
+            return handle
+        if self.task._ack_data_as == "keyword":  # noqa: SLF001
+            return lambda data, address, msgtype, ack: handle(data, address, msgtype, ack_data=ack)
+        return lambda data, address, msgtype, _ack: handle(data, address, msgtype)
+
+    def _explained(self, made: Any, error: Exception) -> SerializationError:
+        if isinstance(error, SerializationError):
+            return error
+        return SerializationError(
+            f"{self._name}.handle: {serializer.serialization_error(made, 'data', error)}"
+        )
+
+    def _check_large(self, packed: bytes) -> None:
+        """Refuse what no worker could take, or unpack."""
+        limit = self._max_message - ENVELOPE_BYTES
+        if len(packed) > limit:
+            raise SerializationError(
+                f"{self._name}.handle returned a dictionary of {len(packed)} bytes packed, "
+                f"more than a worker takes ({limit} bytes): hand out a reference to it instead"
+            )
+        serializer.check_depth(packed)

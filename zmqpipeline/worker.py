@@ -1,0 +1,342 @@
+"""Worker: who does the tasks; here its base, and the one with a single thread."""
+
+from __future__ import annotations
+
+import abc
+import logging
+import os
+import platform
+import time
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import zmq
+
+from zmqpipeline._version import __version__
+from zmqpipeline.declarations import Attribute, Method
+from zmqpipeline.delivery.assignment import Assignment
+from zmqpipeline.delivery.credit import Credit
+from zmqpipeline.descriptors import EndpointAddress, TaskType
+from zmqpipeline.errors import DeclarationError
+from zmqpipeline.execution import Execution
+from zmqpipeline.heartbeat import Heartbeat, Shared
+from zmqpipeline.reporting import Reporter
+from zmqpipeline.role import DeclaredRole, PeerClock
+from zmqpipeline.stopping import NOW, RUNNING, StopNow
+from zmqpipeline.task import ENDPOINT, TASK_TYPE
+from zmqpipeline.wire import envelope, serializer, sockets
+
+if TYPE_CHECKING:
+    from zmqpipeline.role import Socket
+    from zmqpipeline.wire.envelope import Message
+
+_DRAIN = 16
+
+_COLLECTOR_ENDPOINT = Attribute(
+    "collector_endpoint",
+    "the collector's address: zmqpipeline.EndpointAddress('...')",
+    lambda value: isinstance(value, EndpointAddress),
+)
+_classes: weakref.WeakValueDictionary[str, type[Worker]] = weakref.WeakValueDictionary()
+
+
+class Worker(DeclaredRole, abc.ABC):
+    """Who does the tasks of one type: the base of the workers with one and with many threads.
+
+    Attributes
+    ----------
+    task_type
+        the type of its tasks, a :class:`~zmqpipeline.TaskType`; one Task class and one Worker class have it
+    endpoint
+        where the distributor binds for this type, an :class:`~zmqpipeline.EndpointAddress`
+    collector_endpoint
+        where the collector takes results
+    metadata
+        the metadata of the run, ``{}`` without; there when :meth:`init_worker` is called
+    worker_id
+        this worker's routing id; another one after each reconnection
+
+    """
+
+    _declares: tuple[Attribute, ...] = (TASK_TYPE, ENDPOINT, _COLLECTOR_ENDPOINT)
+    _calls: tuple[Method, ...] = (Method("handle_execution", ("data",)), Method("init_worker"))
+
+    task_type: TaskType
+    endpoint: EndpointAddress
+    collector_endpoint: EndpointAddress
+
+    metadata: dict[str, Any] = {}  # noqa: RUF012 - replaced on the instance, never changed
+    worker_id: bytes = b""
+    worker: Socket | None = None
+    sender: Socket | None = None
+
+    logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.worker")
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Refuse a second class for a task type."""
+        instance = super().__new__(cls, *args, **kwargs)
+        known = _classes.setdefault(cls.task_type, cls)
+        if known is not cls:
+            raise DeclarationError(
+                f"task type {str(cls.task_type)!r} belongs to worker "
+                f"{known.__module__}.{known.__qualname__}; "
+                f"{cls.__module__}.{cls.__qualname__} needs another one"
+            )
+        return instance
+
+    @classmethod
+    def clear_workers(cls) -> None:
+        """Forget which worker class each task type belongs to."""
+        _classes.clear()
+
+    @abc.abstractmethod
+    def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Do one task.
+
+        An exception is not the end of the worker: the task is tried again, and
+        handed to the collector's ``handle_failure`` when its attempts are used up.
+
+        Parameters
+        ----------
+        data
+            what the task's ``handle()`` returned
+        *args, **kwargs
+            room for what later versions may pass
+
+        Returns
+        -------
+        dict or None
+            what the collector gets; ``{}`` for None
+
+        """
+
+    def init_worker(self) -> None:
+        """Prepare, once, before the first task; for a dependent task, after its dependencies are complete."""
+
+    # -- the loop -----------------------------------------------------------
+
+    def _open(self) -> None:
+        self.sender = self._connected(zmq.PUSH, self.collector_endpoint)
+        self._results = sockets.Outbox(self.sender)
+        self._heartbeat: Heartbeat | None = None
+        self._distributor = PeerClock(f"the distributor at {self.endpoint}", self.peer_timeout)
+        self._initialized = False
+        self._packer = serializer.make_packer()
+        self._credit = Credit(self._hands())
+        self._stop_at = 0.0
+        self._process = uuid.uuid4().hex
+        self.worker = None
+        self._executions: list[Execution | None] = [None] * self._hands()
+        self._join()
+
+    def _join(self) -> None:
+        """Connect to the distributor as a new incarnation: what was said to an earlier one is void."""
+        if self.worker is not None:
+            self._drop(self.worker)
+        self.worker_id = f"worker-{uuid.uuid4().hex}".encode()
+        self.worker = self._connected(zmq.DEALER, self.endpoint, identity=self.worker_id, watch=True)
+        self._watch = self._watches[-1]
+        self._stop_heartbeat()
+        self._to_distributor = sockets.Outbox(self.worker)
+        self._reporter = Reporter(self._results, self._to_distributor, self.logger, self._subject())
+        self._assignment = Assignment(str(self.task_type))
+        self._shared = Shared(self._assignment, self.worker_id, self._executions)
+        self._greeted = False
+        self._tell(self._assignment.hello(self._info()))
+        self._poll_set = self._poller(self.worker, *self._inner_sockets())
+        self._writing = (False, False)
+
+    def _serve(self) -> None:
+        try:
+            while not self._assignment.ended:
+                now = time.monotonic()
+                self._read(self._poll(self._pollers(), now if self._can_work() else None))
+                now = time.monotonic()
+                self._follow(now)
+                if self._stopping(now):
+                    break
+                if self._assignment.started and not self._greeted:
+                    self._greet()
+                self._shared.backlog = not self._results.flush()
+                self._to_distributor.flush()
+                if self._can_work():
+                    self._work()
+                self._announce(self._waits_for)
+        except StopNow:
+            self._tell(self._assignment.give_back())
+        self._leave()
+        self._stop_heartbeat()
+        if self._greeted:
+            # the distributor waits for the ACKs of what is done, and takes back only the rest
+            self._tell(self._assignment.heartbeat())
+        self._tell(self._assignment.goodbye())
+
+    def _read(self, ready: dict[Any, int]) -> None:
+        if self.worker in ready:
+            assert self.worker is not None  # noqa: S101 - _join made it
+            for frames in sockets.receive(self.worker, _DRAIN):
+                message = envelope.decode(frames[1]) if len(frames) == 2 and not frames[0] else None
+                if message is None:
+                    self._assignment.strays += 1
+                else:
+                    with self._shared.lock:
+                        self._assignment.receive(message)
+
+    def _follow(self, now: float) -> None:
+        """Join again when the connection broke or we are not known; end when the distributor stays away."""
+        came, gone = self._watch.drain()
+        if came:
+            self._distributor.came()
+        if gone:
+            self._distributor.went(now)
+        if gone or self._assignment.reset:
+            self._join()
+        self._distributor.check(now)
+
+    def _greet(self) -> None:
+        """Answer START: prepare, then ask for tasks."""
+        self._greeted = True
+        self.metadata = self._assignment.metadata
+        if not self._initialized:
+            self._initialized = True
+            self._event("starting")
+            with self._user_code():
+                self.init_worker()
+                self._begin()
+            self._event("started")
+        if self._assignment.max_message is not None:
+            self._shared.max_message = self._assignment.max_message
+        self._heartbeat = Heartbeat(
+            self.context,
+            self.endpoint,
+            self.collector_endpoint,
+            self._shared,
+            self.logger,
+            self._subject(),
+            self._give_up,
+        )
+        self._heartbeat.start()
+        self._tell(self._assignment.ready(self._credit.credit))
+
+    def _stop_heartbeat(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+            self._heartbeat = None
+
+    def _give_up(self) -> bool:
+        """Tell whether the process has to end, because none of its threads will come back in time.
+
+        A role that runs in a thread of a larger program has to wait until a call returns.
+        """
+        return self._is_main and all(e is not None and e.abandoned for e in self._executions)
+
+    def _stopping(self, now: float) -> bool:
+        """Drain when asked to; tell whether it is time to go."""
+        if self._level == RUNNING:
+            return False
+        if not self._stop_at:
+            self._stop_at = now + self.stop_timeout
+            self._tell(self._assignment.give_back())
+            if not self._assignment.is_idle:
+                self.logger.info("%s: waiting for the tasks that it has begun", self._subject())
+        elif self._assignment.has_work:
+            self._tell(self._assignment.give_back())
+        idle = self._assignment.is_idle and not self._results
+        return idle or self._level >= NOW or now > self._stop_at
+
+    def _can_work(self) -> bool:
+        """Tell whether a task can be begun: results that cannot be sent come first."""
+        return self._greeted and not self._results and self._level == RUNNING and self._assignment.has_work
+
+    def _waits_for(self) -> list[str]:
+        if not self._distributor.met or self._distributor.away:
+            return [f"the distributor at {self.endpoint}"]
+        if self._results:
+            return [f"the collector at {self.collector_endpoint}"]
+        return []
+
+    def _pollers(self) -> zmq.Poller:
+        """Choose what to wait for: room to send as well, where something waits for room."""
+        writing = (bool(self._results), bool(self._to_distributor))
+        if writing != self._writing:
+            self._writing = writing
+            self._poll_set.register(self._results.socket, zmq.POLLOUT if writing[0] else 0)
+            both = zmq.POLLIN | zmq.POLLOUT
+            self._poll_set.register(self._to_distributor.socket, both if writing[1] else zmq.POLLIN)
+        return self._poll_set
+
+    # -- what the kinds of workers differ in ---------------------------------
+
+    def _hands(self) -> int:
+        """Tell how many tasks can be done at a time."""
+        return 1
+
+    def _inner_sockets(self) -> list[Socket]:
+        """List what else is to be read."""
+        return []
+
+    def _begin(self) -> None:
+        """Prepare behind init_worker()."""
+
+    @abc.abstractmethod
+    def _work(self) -> None:
+        """Begin with some of the tasks that are there."""
+
+    def _leave(self) -> None:
+        """Give back what :meth:`_begin` made."""
+
+    # -- sending --------------------------------------------------------------
+
+    def _tell(self, message: Message) -> None:
+        self._reporter.tell(message)
+
+    def _watched(self, hand: int, execution: Execution) -> Execution:
+        """Let the heartbeat see what one hand begins with."""
+        self._executions[hand] = execution
+        if not self._shared.wake.is_set():
+            self._shared.wake.set()
+        return execution
+
+    def _finished(self, hand: int, execution: Execution, seconds: float) -> None:
+        """Send what one hand has done, learn the pace, and ask for more or for less."""
+        self._executions[hand] = None
+        size = self._reporter.report(self._assignment, execution, self._shared.max_message)
+        self._shared.backlog = bool(self._results)
+        self._credit.measured(max(execution.position, 1), seconds, size)
+        with self._shared.lock:
+            self._assignment.done(execution.work)
+            news = self._credit.news()
+            if self._shared.paused:
+                news, self._shared.paused = self._credit.credit, False
+            if news is not None and self._level == RUNNING:
+                self._tell(self._assignment.ready(news))
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "protocol": envelope.PROTOCOL_VERSION,
+            "version": __version__,
+            "name": type(self).__qualname__,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "process": self._process,
+            "hands": self._hands(),
+        }
+
+
+class SingleThreadedWorker(Worker):
+    """A worker that does one task after the other, in the thread that called :meth:`run`.
+
+    Implement :meth:`handle_execution`; what it returns is what the collector gets.
+    """
+
+    def _work(self) -> None:
+        with self._shared.lock:
+            work = self._assignment.next(self._credit.round())
+        if work is None:
+            return
+        execution = self._watched(0, Execution(work))
+        begun = time.perf_counter()
+        with self._user_code():
+            execution.run(self.handle_execution, f"{type(self).__qualname__}.handle_execution", self._packer)
+        self._finished(0, execution, time.perf_counter() - begun)
