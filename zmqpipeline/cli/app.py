@@ -1,0 +1,106 @@
+"""The commands that need click and rich."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from zmqpipeline import __version__
+from zmqpipeline.cli import build, exits, logs, roles
+from zmqpipeline.cli import run as running
+from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
+from zmqpipeline.cli.exits import CommandError
+from zmqpipeline.cli.program import ROLES
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="zmqpipeline")
+def group() -> None:
+    """Distribute tasks over ZeroMQ, each role as a process.
+
+    FILE is a Python file, or the dotted path of a module, that declares Tasks, Workers, a Collector
+    and the like.
+    """
+
+
+def _endpoint_options(command: Any) -> Any:
+    for override in reversed(OVERRIDES.values()):
+        command = click.option(
+            override.option,
+            override.key,
+            multiple=True,
+            metavar=override.metavar,
+            help=f"{override.text} (environment: {override.variable})",
+        )(command)
+    return command
+
+
+@group.command()
+@click.argument("file", metavar="FILE")
+@click.option(
+    "-w",
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes of each worker class; by default one for each core.",
+)
+@_endpoint_options
+@click.option(
+    "--journal",
+    metavar="PATH",
+    help=f"Write the run down there, or go on with the one there (environment: {build.JOURNAL}).",
+)
+@click.option("--log-level", type=click.Choice(logs.LEVELS), help="What is logged, by default info.")
+def run(
+    file: str, workers: int | None, journal: str | None, log_level: str | None, **options: tuple[str, ...]
+) -> int:
+    """Run every role that FILE declares, each as a process, until the work is done.
+
+    A worker that crashes is started again. The first Ctrl-C finishes what is under way, the second
+    stops at once, the third kills.
+    """
+    given = Endpoints(options, os.environ)
+    environ = given.environment()
+    if journal is not None:
+        environ[build.JOURNAL] = journal
+    if log_level is not None:
+        environ[logs.VARIABLE] = log_level
+    return running.run(file, workers, given.arguments(), environ)
+
+
+def _role_command(name: str) -> click.Command:
+    """Make a command that is only there to be listed: one that is run takes a way without click."""
+
+    @click.pass_context
+    def passed_on(context: click.Context) -> int:
+        return roles.main(name, context.args)
+
+    return click.Command(
+        name,
+        callback=passed_on,
+        help=roles.help_of(name),
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+
+
+for _name in ROLES:
+    group.add_command(_role_command(_name))
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command of this module; return the exit code."""
+    try:
+        return group.main(arguments, prog_name="zmqpipeline", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return exits.Exit.INTERRUPTED
+    except CommandError as error:
+        exits.report(exits.of_exception(error, "zmqpipeline"))
+        return error.code

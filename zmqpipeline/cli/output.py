@@ -1,0 +1,172 @@
+"""The one writer of a run: the processes' lines, the supervisor's own, and how far the run is."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, BinaryIO
+
+from zmqpipeline import Statistics
+from zmqpipeline.cli.summary import progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+#: how often a line says how far the run is, where there is no terminal, in seconds
+LINE_INTERVAL = 5.0
+#: how often the bar is drawn, in seconds
+BAR_INTERVAL = 0.1
+#: the rate is that of so many past seconds
+_WINDOW = 3.0
+
+NOTHING = Statistics(0, 0, 0, 0, 0)
+
+
+class Rate:
+    """How many tasks are acknowledged in a second, of late."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def seen(self, now: float, acknowledged: int) -> None:
+        """Note how many were acknowledged at a time."""
+        self._seen.append((now, acknowledged))
+        while len(self._seen) > 2 and self._seen[1][0] <= now - _WINDOW:
+            self._seen.popleft()
+
+    def per_second(self) -> float:
+        """Tell the rate."""
+        if len(self._seen) < 2:
+            return 0.0
+        (begun, before), (ended, after) = self._seen[0], self._seen[-1]
+        return (after - before) / (ended - begun) if ended > begun else 0.0
+
+
+class Output:
+    """Writes plain lines; stdout's to stdout, all others to stderr."""
+
+    def __init__(self) -> None:
+        self._rate = Rate()
+        self._statistics = NOTHING
+        self._said = NOTHING
+        self._said_at = float("-inf")
+        self._begun: float | None = None
+        self._broken: set[int] = set()
+
+    def line(self, label: str, line: bytes, *, error: bool) -> None:
+        """Write a line of one of the processes."""
+        self._write(sys.stderr.buffer if error else sys.stdout.buffer, label.encode() + b" " + line)
+
+    def say(self, sentence: str) -> None:
+        """Write a line of the supervisor's own."""
+        self._write(sys.stderr.buffer, f"zmqpipeline: {sentence}".encode(errors="backslashreplace"))
+
+    def details(self, line: bytes) -> None:
+        """Write a line of what precedes a sentence of the supervisor's own."""
+        self._write(sys.stderr.buffer, line)
+
+    def counted(self, statistics: Statistics, now: float) -> None:
+        """Take in how far the distributor is."""
+        self._statistics = statistics
+        self._rate.seen(now, statistics.acknowledged)
+
+    def tick(self, now: float) -> None:
+        """Say how far the run is, if that is due and news."""
+        if self._begun is None:
+            self._begun = now
+        if not self._statistics.handed_out and now - self._begun < LINE_INTERVAL:
+            return  # that a run begins is no news
+        if self._statistics != self._said and now - self._said_at >= LINE_INTERVAL:
+            self._said, self._said_at = self._statistics, now
+            self.say(progress(self._statistics, self._rate.per_second()))
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+    def _write(self, stream: BinaryIO, line: bytes) -> None:
+        if id(stream) in self._broken:
+            return
+        try:
+            stream.write(line + b"\n")
+            stream.flush()
+        except OSError:  # whoever read it is gone; the work goes on
+            self._broken.add(id(stream))
+
+
+class BarOutput(Output):
+    """Keeps a bar at the bottom of the terminal, below the lines."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - only here
+        from rich.live import Live  # noqa: PLC0415
+        from rich.progress_bar import ProgressBar  # noqa: PLC0415
+        from rich.spinner import Spinner  # noqa: PLC0415
+
+        super().__init__()
+        self._bar = ProgressBar(total=1, complete_style="green", finished_style="green")
+        self._spinner = Spinner("dots")
+        self._drawn_at = float("-inf")
+        # no thread of its own: all writing is done by the one that reads the processes
+        self._live: Live = Live(
+            console=Console(stderr=True),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._started = False
+        self._waiting: list[bytes] = []
+
+    def tick(self, now: float) -> None:
+        """Write the lines that have come, and draw the bar again, if that is due."""
+        self._flush()
+        if now - self._drawn_at >= BAR_INTERVAL:
+            self._drawn_at = now
+            if not self._started:
+                self._live.start()
+                self._started = True
+            self._live.update(self._drawing(), refresh=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._flush()
+        if self._started:
+            self._started = False
+            self._live.stop()
+
+    def _drawing(self) -> RenderableType:
+        from rich.table import Table  # noqa: PLC0415
+
+        self._bar.update(completed=self._statistics.acknowledged, total=max(self._statistics.handed_out, 1))
+        drawing = Table.grid(padding=(0, 1), expand=True)
+        drawing.add_column()
+        drawing.add_column(ratio=1)
+        drawing.add_column(no_wrap=True)
+        drawing.add_row(self._spinner, self._bar, progress(self._statistics, self._rate.per_second()))
+        return drawing
+
+    def _write(self, stream: BinaryIO, line: bytes) -> None:
+        if self._started and stream.isatty():
+            self._waiting.append(line)
+        else:
+            super()._write(stream, line)
+
+    def _flush(self) -> None:
+        """Write the lines through rich, so that the bar moves down; together, because each time draws it."""
+        from rich.text import Text  # noqa: PLC0415
+
+        if self._waiting:
+            text = b"\n".join(self._waiting).decode("utf-8", "replace")
+            self._waiting.clear()
+            self._live.console.print(Text(text), soft_wrap=True)
+
+
+def choose(*, counts: bool) -> Output:
+    """Choose how to write: with a bar if there is something to count and stderr is a terminal."""
+    if counts and sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415
+
+        if not Console(stderr=True).is_dumb_terminal:
+            return BarOutput()
+    return Output()

@@ -1,0 +1,150 @@
+"""The commands that run one role in this process. They import neither click nor rich."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+import time
+
+from zmqpipeline import Distributor
+from zmqpipeline.cli import build, exits, loading, logs, plan, program
+from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
+from zmqpipeline.cli.exits import Exit
+from zmqpipeline.cli.summary import summary
+from zmqpipeline.cli.supervised import Supervision
+from zmqpipeline.errors import Stopped
+
+_HELP = {
+    "distributor": "Hand out the Tasks of FILE.",
+    "worker": "Run a Worker of FILE.",
+    "collector": "Run the Collector of FILE.",
+    "metadata": "Run the MetaDataWorker of FILE.",
+    "service": "Run a Service of FILE.",
+    "service-worker": "Run a ServiceWorker of FILE.",
+}
+
+
+def main(command: str, arguments: list[str]) -> int:
+    """Run one of the commands of this module.
+
+    Parameters
+    ----------
+    command
+        which one
+    arguments
+        what stands behind it on the command line
+
+    Returns
+    -------
+    int
+        the exit code
+
+    """
+    options = _parser(command).parse_args(arguments)
+    _write_lines()
+    supervision = Supervision(options.stop_fd, options.status_fd)
+    try:
+        if command == PLAN:
+            _plan(options, supervision)
+            return Exit.DONE
+        code = _run(command, options, supervision)
+    except Stopped as stopped:
+        return int(stopped.code or 0)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the process ends with its sentence and code
+        return _failed(exits.of_exception(error, options.name or command), supervision)
+    return Exit.TERMINATED if supervision.stopped else code
+
+
+def help_of(command: str) -> str:
+    """Say in a sentence what a command does."""
+    return _HELP[command]
+
+
+def _write_lines() -> None:
+    """Send each line off as it is printed, so that none is lost when the process is killed, nor late in a pipe."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+
+
+def _plan(options: argparse.Namespace, supervision: Supervision) -> None:
+    found = program.read(options.file, loading.load(options.file))
+    supervision.tell_all("plan", plan=plan.make(found, _given(PLAN, options)).dump())
+
+
+def _run(command: str, options: argparse.Namespace, supervision: Supervision) -> int:
+    module = loading.load(options.file)
+    found = program.read(options.file, module)
+    name = found.pick(command, options.name).name
+    # from here on it is called by its name in the file, also in what is said of its end
+    options.name = name
+    logs.configure(options.log_level, name, prefixed=supervision.active)
+    journal = getattr(options, "journal", None) or os.environ.get(build.JOURNAL)
+    role = build.role(found, command, name, _given(command, options), journal)
+    supervision.attach(role)
+    if isinstance(role, Distributor):
+        return _distribute(role, supervision)
+    role.run()
+    return Exit.DONE
+
+
+def _distribute(distributor: Distributor, supervision: Supervision) -> int:
+    """Run a distributor; tell how far it is, and at the end what it has done."""
+    begun = time.monotonic()
+    if supervision.active:
+        distributor.on_progress = lambda statistics: supervision.tell("progress", tally=statistics)
+    stopped = True
+    try:
+        distributor.run()
+        stopped = False
+    finally:
+        done = distributor.statistics()
+        if not supervision.active and (done.handed_out or not stopped):
+            exits.say(summary(done, time.monotonic() - begun, stopped=stopped))
+    return Exit.TASKS_FAILED if distributor.failures else Exit.DONE
+
+
+def _failed(ending: exits.Ending, supervision: Supervision) -> int:
+    """Show how the process ends; under a supervisor, that one says the sentence."""
+    supervision.tell("error", code=int(ending.code), sentence=ending.sentence[:2000])
+    exits.report(ending, silent=supervision.active)
+    return ending.code
+
+
+def _given(command: str, options: argparse.Namespace) -> Endpoints:
+    return Endpoints({key: getattr(options, key) for key in OF_ROLE[command]}, os.environ)
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        f"zmqpipeline {command}",
+        description=_HELP.get(command),
+        epilog="An endpoint's option goes before its environment variable, and that before the file.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="a Python file, or the dotted path of a module")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="which one, if the file declares several")
+    for key in OF_ROLE[command]:
+        override = OVERRIDES[key]
+        parser.add_argument(
+            override.option,
+            action="append",
+            metavar=override.metavar,
+            help=f"{override.text} (environment: {override.variable})",
+        )
+    if command == "distributor":
+        parser.add_argument(
+            "--journal",
+            metavar="PATH",
+            help=f"write the run down there, or go on with the one there (environment: {build.JOURNAL})",
+        )
+    parser.add_argument(
+        "--log-level",
+        choices=logs.LEVELS,
+        help=f"what is logged, by default info (environment: {logs.VARIABLE})",
+    )
+    parser.add_argument("--stop-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--status-fd", type=int, help=argparse.SUPPRESS)
+    return parser
