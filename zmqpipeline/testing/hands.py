@@ -1,0 +1,146 @@
+"""Does tasks with a worker's own methods, and keeps in trays what production would send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from zmqpipeline.errors import DeclarationError
+from zmqpipeline.execution import Execution
+from zmqpipeline.failure import describe
+from zmqpipeline.multithreaded import MultiThreadedWorker
+from zmqpipeline.reporting import Reporter
+from zmqpipeline.wire import envelope, serializer, sockets
+from zmqpipeline.worker import SingleThreadedWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from zmqpipeline.delivery.assignment import Assignment, Work
+    from zmqpipeline.wire.envelope import Message
+    from zmqpipeline.worker import Worker
+
+#: messages that wait to be sent: results for the collector, and what the distributor is told
+Sent: TypeAlias = "tuple[list[bytes], list[bytes]]"
+
+
+class _Tray:
+    """Stands where an outbox has a socket."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+
+    def send_multipart(self, frames: list[bytes], _flags: int) -> None:
+        """Keep the frame with the envelope."""
+        self.frames.append(frames[-1])
+
+    def take(self) -> list[bytes]:
+        """Take what is there."""
+        taken, self.frames = self.frames, []
+        return taken
+
+
+class Hands:
+    """The hands of a worker: its one thread, or its many, one after another.
+
+    Parameters
+    ----------
+    worker
+        the program's worker
+    who
+        what it is called in the log
+
+    Raises
+    ------
+    DeclarationError
+        if it is neither a SingleThreadedWorker nor a MultiThreadedWorker
+
+    """
+
+    def __init__(self, worker: Worker, who: str) -> None:
+        if not isinstance(worker, SingleThreadedWorker | MultiThreadedWorker):
+            raise DeclarationError(
+                f"workers contains {worker!r}, expected a SingleThreadedWorker or a MultiThreadedWorker"
+            )
+        self.worker = worker
+        self._results, self._told = _Tray(), _Tray()
+        self._reporter = Reporter(
+            sockets.Outbox(cast("Any", self._results)),
+            sockets.Outbox(cast("Any", self._told)),
+            worker.logger,
+            who,
+        )
+        self._packer = serializer.make_packer()
+
+    @property
+    def count(self) -> int:
+        """How many tasks can be done at a time."""
+        return self.worker.n_threads if isinstance(self.worker, MultiThreadedWorker) else 1
+
+    def begin(self, metadata: dict[str, Any]) -> None:
+        """Prepare the worker and its threads."""
+        self.worker.metadata = metadata
+        self.worker.init_worker()
+        if isinstance(self.worker, MultiThreadedWorker):
+            for index in range(self.count):
+                self.worker.init_thread(worker_index=index)
+
+    def forward(self, assignment: Assignment, work: Work) -> bool:
+        """Let the main thread of a threaded worker prepare tasks; tell whether there are any left to do.
+
+        The work is changed: those that fail here are no longer in it.
+        """
+        if not isinstance(self.worker, MultiThreadedWorker):
+            return True
+        execution = Execution(work)
+        execution.run(self.worker.handle_execution, self._name("handle_execution"), self._packer)
+        forwarded, errors = execution.take_done()
+        for place, error in errors:
+            self._reporter.fail(assignment, work, place, error)
+        work.ids = [ids for place, _ in forwarded for ids in envelope.part(work.ids, place, 1)]
+        packed = b"".join(packed for _, packed in forwarded)
+        work.tasks = serializer.deserialize(envelope.array_header(len(forwarded)) + packed)
+        return bool(forwarded)
+
+    def execute(self, execution: Execution, index: int, before: Callable[[], None]) -> None:
+        """Do some work as the thread of this index; something else is called before each task."""
+        worker = self.worker
+        if isinstance(worker, MultiThreadedWorker):
+            name, handle = "handle_thread_execution", worker.handle_thread_execution
+
+            def call(data: dict[str, Any]) -> Any:
+                before()
+                added: Any = handle(data, index)
+                if isinstance(added, dict):
+                    return {**data, **added}
+                return data if added is None else added
+        else:
+            name, do = "handle_execution", worker.handle_execution
+
+            def call(data: dict[str, Any]) -> Any:
+                before()
+                return do(data)
+
+        execution.run(call, self._name(name), self._packer)
+
+    def report(self, assignment: Assignment, execution: Execution) -> int:
+        """Make the messages about what was done; tell how many bytes of results that are."""
+        limit = assignment.max_message or sockets.MAX_MESSAGE_SIZE
+        return self._reporter.report(assignment, execution, limit)
+
+    def over_time(self, assignment: Assignment, execution: Execution, limit: float) -> None:
+        """Make the message that the running task has passed its time limit."""
+        execution.abandoned = True
+        error = TimeoutError(f"took longer than its time limit of {limit:g} s")
+        self._reporter.fail(assignment, execution.work, execution.position, describe(error))
+
+    def tell(self, message: Message) -> None:
+        """Put a message to the distributor beside the others."""
+        self._reporter.tell(message)
+
+    def take(self) -> Sent:
+        """Take the messages that were made."""
+        return self._results.take(), self._told.take()
+
+    def _name(self, method: str) -> str:
+        return f"{type(self.worker).__qualname__}.{method}"
