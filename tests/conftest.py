@@ -1,0 +1,64 @@
+"""What every test must leave as it found it: threads, sockets, files, task types."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import zmqpipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _clean_registries() -> Iterator[None]:
+    """Give each test its own task types and registered classes."""
+    before = set(zmqpipeline.TaskType.ALL_TASK_TYPES)
+    yield
+    zmqpipeline.TaskType.ALL_TASK_TYPES.clear()
+    zmqpipeline.TaskType.ALL_TASK_TYPES.update(before)
+    zmqpipeline.Distributor.clear_tasks()
+    zmqpipeline.Worker.clear_workers()
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_stays() -> Iterator[None]:
+    """Fail a test that leaves a thread behind."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in left:
+        thread.join(5)
+    assert not [thread for thread in left if thread.is_alive()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, so that relative ipc paths are short and nobody else's."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Fail a test that leaves a file descriptor open."""
+    gc.collect()
+    before = _open_descriptors()
+    yield
+    gc.collect()
+    left = _open_descriptors() - before
+    assert not left
+
+
+def _open_descriptors() -> set[str]:
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the descriptor of the listing itself
+            found.add(f"{link.name} {link.readlink()}")
+    return found

@@ -1,0 +1,271 @@
+"""The life of a role: made, run, stopped, closed; nothing is left behind, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+import zmqpipeline
+from zmqpipeline.errors import BindError, PeerTimeoutError, Stopped
+
+from .pipelines import Pipeline, Threaded, eventually, running
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.mark.usefixtures("descriptors")
+def test_roles_that_never_run_open_nothing() -> None:
+    pipeline = Pipeline()
+    pipeline.task("IDLE", 1)
+    worker = pipeline.worker("IDLE")
+    for _ in range(20):
+        roles = [pipeline.keeper(), pipeline.distributor(), worker()]
+        for role in roles:
+            role.close()
+            role.close()
+    del roles, role
+    gc.collect()
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.usefixtures("descriptors")
+def test_roles_are_context_managers() -> None:
+    pipeline = Pipeline()
+    pipeline.task("MANAGED", 5)
+    made = pipeline.keeper(), pipeline.distributor(), pipeline.worker("MANAGED")()
+    with made[0] as keeper, made[1] as distributor, made[2] as worker, running(*made) as roles:
+        roles.join()
+    assert worker.metadata == {}
+    assert keeper.numbers("MANAGED") == list(range(5))
+    assert distributor.statistics().acknowledged == 5
+
+
+@pytest.mark.usefixtures("descriptors")
+def test_a_role_can_run_again() -> None:
+    pipeline = Pipeline()
+    cls = pipeline.task("TWICE", 5)
+    keeper, worker = pipeline.keeper(), pipeline.worker("TWICE", Threaded)()
+    for _ in range(2):
+        with running(
+            keeper, zmqpipeline.Distributor(pipeline.collector, pipeline.acks, tasks=[cls]), worker
+        ) as roles:
+            roles.join()
+    assert keeper.numbers("TWICE") == sorted([*range(5), *range(5)])
+    assert keeper.finished == [5, 10]
+
+
+@pytest.mark.parametrize("transport", ["ipc", "tcp"])
+@pytest.mark.usefixtures("descriptors")
+def test_an_address_in_use_is_one_clear_error(transport: str) -> None:
+    pipeline = Pipeline(transport)
+    keeper, other = pipeline.keeper(), pipeline.keeper()
+    with running(keeper):
+        eventually(lambda: keeper.receiver is not None and keeper.ack_sender is not None)
+        with pytest.raises(BindError, match=r"in use|has bound it") as raised:
+            other.run()
+        assert str(pipeline.collector).rsplit(":", 1)[-1].lstrip("/") in str(raised.value)
+        assert isinstance(raised.value, OSError)
+
+
+def test_a_missing_folder_is_one_clear_error() -> None:
+    pipeline = Pipeline()
+    pipeline.collector = zmqpipeline.EndpointAddress("ipc://missing/collector.ipc")
+    with pytest.raises(BindError, match="missing"):
+        pipeline.keeper().run()
+
+
+@pytest.mark.parametrize("name", ["worker", "threads", "collector"])
+def test_who_has_lost_the_distributor_waits_for_its_time_and_ends(name: str) -> None:
+    pipeline = Pipeline()
+    pipeline.task("LOST", 10**9)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    worker = pipeline.worker("LOST", Threaded if name == "threads" else None)()
+    role: Any = keeper if name == "collector" else worker
+    role.peer_timeout = 0.2
+    with running(keeper, distributor, worker) as roles:
+        eventually(lambda: len(keeper.kept) > 100)
+        # not a stop, but an end: nobody is told
+        task: Any = distributor.tasks["LOST"]
+
+        def handle(*_: Any) -> None:
+            raise LookupError("gone")
+
+        task.handle = handle
+        with pytest.raises(LookupError, match="gone"):
+            roles.join(distributor)
+        with pytest.raises(PeerTimeoutError, match=r"the distributor .* has been gone for 0.2 s"):
+            roles.join(role)
+    assert keeper.finished == []
+
+
+def test_a_distributor_whose_workers_stay_away_ends() -> None:
+    pipeline = Pipeline()
+    pipeline.task("AWAY", 10**9)
+    keeper, distributor, worker = pipeline.keeper(), pipeline.distributor(), pipeline.worker("AWAY")()
+    distributor.peer_timeout = 0.2
+    with running(keeper, distributor, worker) as roles:
+        eventually(lambda: len(keeper.kept) > 100)
+        worker.stop()
+        roles.join(worker)
+        with pytest.raises(PeerTimeoutError, match=r"each worker of AWAY has been gone for 0.2 s"):
+            roles.join(distributor)
+
+
+def test_a_distributor_whose_collector_stays_away_ends() -> None:
+    pipeline = Pipeline()
+    pipeline.task("AWAY", 10**9)
+    keeper, distributor, worker = pipeline.keeper(), pipeline.distributor(), pipeline.worker("AWAY")()
+    distributor.peer_timeout = 0.2
+    with running(keeper, distributor, worker) as roles:
+        eventually(lambda: len(keeper.kept) > 100)
+        keeper.stop()
+        roles.join(keeper)
+        with pytest.raises(PeerTimeoutError, match=r"the collector at .* has been gone for 0.2 s"):
+            roles.join(distributor)
+
+
+def test_who_waits_says_for_whom(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "zmqpipeline")
+    pipeline = Pipeline()
+    pipeline.task("WAIT", 1)
+    keeper, distributor, worker = pipeline.keeper(), pipeline.distributor(), pipeline.worker("WAIT")()
+    for role in (keeper, distributor, worker):
+        role.announce_interval = 0.0
+    with running(distributor):
+        eventually(lambda: "Distributor waits for the collector" in caplog.text)
+    with running(worker):
+        eventually(lambda: "WorkerWAIT waits for the distributor at ipc://wait.ipc" in caplog.text)
+    with running(keeper):
+        eventually(lambda: "Collecting waits for the distributor, at ipc://acks.ipc" in caplog.text)
+    with running(pipeline.distributor(), pipeline.keeper()) as roles:
+        again = next(role for role in roles._threads if isinstance(role, zmqpipeline.Distributor))
+        again.announce_interval = 0.0
+        eventually(lambda: "Distributor waits for a worker for WAIT" in caplog.text)
+
+
+def test_logging_is_silent_until_it_is_configured() -> None:
+    code = "import zmqpipeline, logging as l; print(*(l.getLogger(n).handlers for n in ('', 'zmqpipeline')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] [<NullHandler (NOTSET)>]\n"
+    assert done.stderr == ""
+
+
+SCRIPT = """
+import sys, zmqpipeline as z
+z.TaskType.register_type("EXIT")
+class T(z.Task):
+    task_type = z.TaskType("EXIT"); endpoint = z.EndpointAddress("ipc://exit.ipc"); dependencies = []
+    def handle(self, data, address, msgtype):
+        return {}
+class W(z.MultiThreadedWorker):
+    task_type = T.task_type; endpoint = T.endpoint; collector_endpoint = z.EndpointAddress("ipc://c.ipc")
+    n_threads = 2
+    def handle_execution(self, data, *args, **kwargs):
+        return data
+    def handle_thread_execution(self, data, index):
+        return data
+class C(z.Collector):
+    endpoint = W.collector_endpoint; ack_endpoint = z.EndpointAddress("ipc://k.ipc")
+    def handle_collection(self, data, task_type, msgtype):
+        pass
+d, w, c = z.Distributor(C.endpoint, C.ack_endpoint, tasks=[T]), W(), C()
+role = {"distributor": d, "worker": w, "collector": c}.get(sys.argv[1])
+if role:
+    role.on_event = lambda event: print(event, flush=True)
+    role.run()
+"""
+
+
+def test_interpreter_exit_does_not_hang_on_roles_that_were_made() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT, "none"], timeout=30, check=True, capture_output=True
+    )
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_interpreter_exit_does_not_hang_on_roles_that_run_in_threads(daemon: bool) -> None:
+    threads = f"""
+import threading
+ready = threading.Barrier(4)
+for role in (d, w, c):
+    role.on_event = lambda event: event == "ready" and ready.wait()
+    threading.Thread(target=role.run, daemon={daemon}).start()
+ready.wait()
+"""
+    command = [sys.executable, "-W", "error", "-c", SCRIPT + threads, "none"]
+    done = subprocess.run(command, timeout=30, check=True, capture_output=True)
+    assert done.stderr == b""
+    if not daemon:
+        assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", ["distributor", "worker", "collector"])
+def test_a_signal_ends_a_role_that_waits(name: str, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", SCRIPT, name],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        out, error = process.communicate(timeout=30)
+    assert (process.returncode, out, error) == (128 + number, "", "")
+    assert list(Path().iterdir()) == []
+
+
+def test_signal_handlers_are_restored() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    pipeline = Pipeline()
+    pipeline.task("SIGNAL", 1)
+    distributor = pipeline.distributor()
+    distributor.on_event = lambda _event: os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Stopped) as raised:
+        distributor.run()
+    assert raised.value.code == 128 + signal.SIGTERM
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_role_in_a_thread_leaves_signals_alone() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    pipeline = Pipeline()
+    seen: list[Any] = []
+    keeper = pipeline.keeper()
+    keeper.on_event = lambda _event: seen.append(signal.getsignal(signal.SIGINT))
+    with running(keeper):
+        eventually(lambda: bool(seen))
+    assert seen == [before]
+
+
+def test_close_in_another_thread_asks_to_stop() -> None:
+    pipeline = Pipeline()
+    keeper = pipeline.keeper()
+    ready = threading.Event()
+    keeper.on_event = lambda _event: ready.set()
+    with running(keeper) as roles:
+        assert ready.wait(20)
+        keeper.close()
+        roles.join()
+
+
+def test_a_shared_context_stays_open() -> None:
+    pipeline = Pipeline("inproc")
+    with zmq.Context() as context:
+        keeper = pipeline.keeper()
+        keeper.context = context
+        with running(keeper):
+            pass
+        assert not context.closed

@@ -1,0 +1,186 @@
+"""Roles as processes of their own; run as a program, it is one of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zmqpipeline
+from zmqpipeline import EndpointAddress, TaskType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GUARD = 60.0
+COUNT = 60
+
+
+def start(folder: Path, role: str, named: dict[str, str], metadata: bool) -> subprocess.Popen[str]:
+    """Start a role in a folder, and wait until it says that its sockets are open."""
+    process = subprocess.Popen(
+        [sys.executable, __file__, role, json.dumps(named), str(int(metadata))],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+@contextlib.contextmanager
+def ended(processes: list[subprocess.Popen[str]]) -> Iterator[None]:
+    """Kill at the end what still runs."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+def codes(processes: list[subprocess.Popen[str]]) -> list[int]:
+    """Wait for processes, and list their exit codes."""
+    return [process.wait(GUARD) for process in processes]
+
+
+def say(event: str) -> None:
+    """Tell whoever has started this process how far it is."""
+    sys.stdout.write(f"{event}\n")
+    sys.stdout.flush()
+
+
+class Addresses:
+    """Where a pipeline of two task types is.
+
+    Parameters
+    ----------
+    named
+        the addresses of FIRST, SECOND, the collector, its ACKs and the metadata
+
+    """
+
+    def __init__(self, named: dict[str, str]) -> None:
+        self.first, self.second, self.collector, self.acks, self.metadata = (
+            EndpointAddress(named[name]) for name in ("first", "second", "collector", "acks", "metadata")
+        )
+        TaskType.register_type("FIRST")
+        TaskType.register_type("SECOND")
+
+
+def distributor(named: dict[str, str], metadata: bool) -> None:
+    """Run a distributor with two tasks, one after the other."""
+    where = Addresses(named)
+
+    class First(zmqpipeline.Task):
+        task_type = TaskType("FIRST")
+        endpoint = where.first
+        dependencies: list[TaskType] = []  # noqa: RUF012 - as the tutorial declares it
+        n_count = 0
+
+        def handle(self, data: dict[str, Any], address: bytes, msgtype: str) -> dict[str, Any]:
+            self.n_count += 1
+            self.is_complete = self.n_count == COUNT
+            return {"i": self.n_count, "meta": data.get("meta")}
+
+    class Second(First):
+        task_type = TaskType("SECOND")
+        endpoint = where.second
+        dependencies = [TaskType("FIRST")]  # noqa: RUF012
+
+    role = zmqpipeline.Distributor(
+        where.collector, where.acks, metadata, where.metadata if metadata else None, tasks=[First, Second]
+    )
+    role.on_event = say
+    role.run()
+
+
+def worker(named: dict[str, str], _metadata: bool) -> None:
+    """Run a worker with one thread."""
+    where = Addresses(named)
+
+    class One(zmqpipeline.SingleThreadedWorker):
+        task_type = TaskType("FIRST")
+        endpoint = where.first
+        collector_endpoint = where.collector
+
+        def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+            return {"r": data["i"], "meta": data["meta"], "mine": self.metadata.get("meta")}
+
+    role = One()
+    role.on_event = say
+    role.run()
+
+
+def threads(named: dict[str, str], _metadata: bool) -> None:
+    """Run a worker with threads."""
+    where = Addresses(named)
+
+    class Many(zmqpipeline.MultiThreadedWorker):
+        task_type = TaskType("SECOND")
+        endpoint = where.second
+        collector_endpoint = where.collector
+        n_threads = 3
+
+        def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+            return data
+
+        def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any]:
+            return {"r": data["i"], "thread": index, "mine": self.metadata.get("meta")}
+
+    role = Many()
+    role.on_event = say
+    role.run()
+
+
+def collector(named: dict[str, str], _metadata: bool) -> None:
+    """Run a collector that writes what it gets to ``results``, and ``finished`` at the end."""
+    where = Addresses(named)
+
+    class Writing(zmqpipeline.Collector):
+        endpoint = where.collector
+        ack_endpoint = where.acks
+
+        def handle_collection(self, data: dict[str, Any], task_type: str, msgtype: str) -> None:
+            with Path("results").open("a") as out:
+                out.write(f"{task_type} {data['r']} {data['meta']} {data['mine']}\n")
+
+        def handle_finished(self, data: Any, task_type: str) -> None:
+            with Path("results").open("a") as out:
+                out.write("finished\n")
+
+    role = Writing()
+    role.on_event = say
+    role.run()
+
+
+def metadata_worker(named: dict[str, str], _metadata: bool) -> None:
+    """Run a metadata worker."""
+    where = Addresses(named)
+
+    class Meta(zmqpipeline.MetaDataWorker):
+        endpoint = where.metadata
+
+        def get_metadata(self) -> dict[str, Any]:
+            return {"meta": "data"}
+
+    role = Meta()
+    role.on_event = say
+    role.run()
+
+
+ROLES = {
+    "distributor": distributor,
+    "collector": collector,
+    "worker": worker,
+    "threads": threads,
+    "metadata": metadata_worker,
+}
+
+if __name__ == "__main__":
+    ROLES[sys.argv[1]](json.loads(sys.argv[2]), sys.argv[3] == "1")

@@ -1,0 +1,153 @@
+"""How a run is stopped, in stages, and what stays behind: nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .apps import BUSY, two_tasks
+
+if TYPE_CHECKING:
+    from .conftest import Command, Running
+
+#: user code that does not let itself be interrupted
+DEAF = """
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+print("deaf")
+while True:
+    time.sleep(0.01)
+"""
+
+
+def busy(command: Command, workers: int = 2) -> Running:
+    """Start a run whose workers are all inside handle_execution()."""
+    command.write("app.py", two_tasks(execution=BUSY))
+    run = command.start("run", "app.py", "-w", str(workers))
+    run.wait_for(r"busy \d+$", times=workers)
+    return run
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_finishes_what_is_under_way(
+    command: Command, number: signal.Signals, code: int
+) -> None:
+    run = busy(command)
+    run.signal(number)
+    run.wait_for(f"{number.name}: finishing what is under way; once more stops at once")
+    command.write("go", "")
+    assert run.finish() == code, run.output
+    found = command.folder.joinpath("results").read_text().splitlines()
+    assert len(found) >= 2  # the tasks that the workers were busy with
+    assert "finished" not in found
+    assert "zmqpipeline: stopped:" in run.err[-1]
+    command.assert_clean()
+
+
+def test_the_second_signal_stops_at_once(command: Command) -> None:
+    run = busy(command)
+    run.signal(signal.SIGINT)
+    run.wait_for("SIGINT: finishing")
+    run.signal(signal.SIGINT)
+    run.wait_for("SIGINT: stopping at once; once more kills")
+    assert run.finish() == 130, run.output
+    assert not command.folder.joinpath("results").exists()
+    command.assert_clean()
+
+
+def test_the_third_signal_kills_even_what_hears_no_signal(command: Command) -> None:
+    command.write("app.py", two_tasks(execution=DEAF))
+    run = command.start("run", "app.py", "-w", "1")
+    run.wait_for("deaf")
+    for stage in ("finishing", "stopping at once", "killing"):
+        run.signal(signal.SIGTERM)
+        run.wait_for(f"SIGTERM: {stage}")
+    assert run.finish() == 143, run.output
+    command.assert_clean()
+
+
+def test_a_signal_while_the_file_is_loaded_ends_the_command(command: Command) -> None:
+    command.write(
+        "app.py", "import sys, time\nprint('loading', file=sys.stderr, flush=True)\ntime.sleep(1000)\n"
+    )
+    run = command.start("run", "app.py")
+    run.wait_for("loading")
+    run.signal(signal.SIGINT)
+    assert run.finish() == 130, run.output
+    command.assert_clean()
+
+
+def test_a_signal_while_the_roles_load_the_file_ends_the_run(command: Command) -> None:
+    waits = (
+        "if sys.argv[1] == 'worker':\n    print('loading')\n    sys.stdout.flush()\n    time.sleep(1000)\n"
+    )
+    command.write("app.py", two_tasks() + waits)
+    run = command.start("run", "app.py", "-w", "1")
+    run.wait_for("loading", times=2)
+    run.signal(signal.SIGTERM)
+    assert run.finish() == 143, run.output
+    command.assert_clean()
+
+
+def test_no_process_outlives_a_supervisor_that_is_killed(command: Command) -> None:
+    run = busy(command)
+    command.write("go", "")  # let them finish what is under way
+    run.popen.kill()
+    run.popen.wait()
+    command.wait_until_gone()
+    assert command.sockets() == []
+
+
+def test_no_process_that_hears_no_signal_outlives_a_supervisor_that_is_killed(command: Command) -> None:
+    impatient = (
+        two_tasks(execution=DEAF)
+        .replace("class Does(", "class Does(")
+        .replace("    def init_worker", "    stop_timeout = 0.1\n\n    def init_worker")
+    )
+    command.write("app.py", impatient)
+    run = command.start("run", "app.py", "-w", "1")
+    run.wait_for("deaf")
+    run.popen.kill()
+    run.popen.wait()
+    command.wait_until_gone()
+
+
+def test_socket_files_of_killed_processes_are_removed(command: Command) -> None:
+    """The collector and the distributor are killed with -9 in one moment, so that neither can tidy up."""
+    run = busy(command)
+    assert "collector.ipc" in command.sockets()
+    holders = {
+        int(command.folder.joinpath(f"{name}.ipc.lock").read_text()) for name in ("collector", "first")
+    }
+    assert len(holders) == 2
+    for pid in holders:
+        os.kill(pid, signal.SIGKILL)
+    assert run.finish() == 8, run.output
+    command.assert_clean()
+
+
+def test_what_was_there_before_a_run_is_left_alone(command: Command) -> None:
+    command.write("first.ipc.txt", "mine")
+    command.write("app.py", two_tasks())
+    code, run = command.run("run", "app.py", "-w", "1")
+    assert code == 0, run.output
+    assert command.sockets() == ["first.ipc.txt"]
+
+
+@pytest.mark.parametrize("role", ["distributor", "collector", "worker"])
+def test_a_single_role_ends_by_a_signal_and_leaves_nothing_behind(command: Command, role: str) -> None:
+    command.write(
+        "app.py",
+        two_tasks().replace("import os\n", "import os\nimport zmqpipeline.role\n", 1)
+        + """
+zmqpipeline.role.Role.announce_interval = 0.05
+""",
+    )
+    run = command.start(role, "app.py", *(["Does"] if role == "worker" else []))
+    run.wait_for(r"\[\d+\] INFO \w+ waits for")
+    run.signal(signal.SIGINT)
+    assert run.finish() == 130, run.output
+    assert "Traceback" not in run.output
+    command.assert_clean()

@@ -1,0 +1,63 @@
+"""On a terminal a bar shows how far the run is, and lines stay whole above it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from .apps import two_tasks
+
+if TYPE_CHECKING:
+    from .conftest import Command
+
+
+def on_terminal(command: Command, *arguments: str, env: dict[str, str]) -> tuple[int, str]:
+    """Run the command with a terminal for stdout and stderr; return exit code and what it wrote."""
+    ours, theirs = pty.openpty()
+    try:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", "zmqpipeline", *arguments],
+            cwd=command.folder,
+            env={**command.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+        )
+    finally:
+        os.close(theirs)
+    written = b""
+    try:
+        while data := os.read(ours, 65536):
+            written += data
+    except OSError:  # what a terminal gives at its end
+        pass
+    finally:
+        os.close(ours)
+    return popen.wait(40), written.decode()
+
+
+def test_a_terminal_shows_a_bar(command: Command) -> None:
+    command.write("app.py", two_tasks(execution="time.sleep(0.01)\nprint('did', data['n'])"))
+    code, written = on_terminal(command, "run", "app.py", "-w", "1", env={"TERM": "xterm", "COLUMNS": "120"})
+    assert code == 0, written
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "\n")
+    assert re.search(r"━+.*\d+ handed out, \d+ acknowledged, 0 failed, \d+/s, \d workers?", plain), plain
+    did = [line for line in plain.split("\n") if "did" in line]
+    assert len(did) == 80
+    assert all(re.fullmatch(r"\s*(Does|DoesMore)\[\d+\] did \d+\s*", line) for line in did), did
+    # the bar is gone at the end, the cursor is back, and the summary is the last line
+    assert plain.rstrip().split("\n")[-1].startswith("zmqpipeline: done: 80 handed out, 80 acknowledged")
+    assert written.rfind("\x1b[?25h") > written.rfind("\x1b[?25l")
+    command.assert_clean()
+
+
+def test_a_terminal_that_can_show_no_bar_gets_plain_lines(command: Command) -> None:
+    command.write("app.py", two_tasks())
+    code, written = on_terminal(command, "run", "app.py", "-w", "1", env={"TERM": "dumb"})
+    assert code == 0, written
+    assert "\x1b" not in written
+    assert "zmqpipeline: done: 80 handed out" in written

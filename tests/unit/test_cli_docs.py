@@ -1,0 +1,35 @@
+"""The page about the command names everything that it takes and ends with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from zmqpipeline.cli import build, logs
+from zmqpipeline.cli.endpoints import OVERRIDES
+from zmqpipeline.cli.exits import Exit
+from zmqpipeline.cli.program import ROLES
+
+PAGE = Path(__file__).parents[2] / "docs" / "command.rst"
+pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="only a checkout has the documentation")
+
+
+def test_every_exit_code_is_listed_once() -> None:
+    _, _, table = PAGE.read_text(encoding="utf-8").partition("Exit codes\n====")
+    listed = [int(number) for number in re.findall(r"^(\d+) +[A-Z]", table, re.MULTILINE)]
+    assert listed == [code.value for code in Exit]
+
+
+def test_every_command_option_and_variable_is_named() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for name in [*ROLES, "run"]:
+        assert f"zmqpipeline {name}" in text
+    for override in OVERRIDES.values():
+        assert f"``{override.option}``" in text
+        assert f"``{override.variable}``" in text
+    assert logs.VARIABLE in text
+    assert build.JOURNAL in text
+    assert "``--journal PATH``" in text
+    assert all(f"``{level}``" in text for level in logs.LEVELS)

@@ -1,0 +1,98 @@
+"""Credit: how much a worker asks for, by how long its tasks take and how large its results are."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from zmqpipeline.delivery.credit import AHEAD, LONG, MOST, ROUND, ROUND_BYTES, Credit
+
+
+def settled(seconds: float, size: int = 0, hands: int = 1) -> Credit:
+    """Make the credit of a worker that has done many tasks of one kind."""
+    credit = Credit(hands)
+    for _ in range(40):
+        count = credit.round()
+        credit.measured(count, count * seconds, count * size)
+        credit.news()
+    return credit
+
+
+@pytest.mark.parametrize("hands", [1, 8])
+def test_a_new_worker_asks_for_one_task_for_each_hand(hands: int) -> None:
+    credit = Credit(hands)
+    assert credit.credit == hands
+    assert credit.news() is None
+    assert credit.round() == 1
+
+
+@pytest.mark.parametrize("hands", [1, 8])
+def test_long_tasks_are_asked_for_one_by_one(hands: int) -> None:
+    assert settled(LONG * 1.1, hands=hands).credit == hands
+
+
+def test_no_ops_are_asked_for_by_the_thousands() -> None:
+    credit = settled(1e-6)
+    assert 1000 < credit.credit <= MOST
+    assert 1000 < credit.round() <= credit.credit
+
+
+def test_short_tasks_are_asked_for_as_far_as_the_way_there_and_back() -> None:
+    credit = settled(0.001)
+    assert credit.credit * 0.001 == pytest.approx(AHEAD, rel=0.3)
+    assert credit.round() * 0.001 == pytest.approx(ROUND, rel=0.3)
+
+
+def test_it_grows_in_steps() -> None:
+    credit = Credit()
+    told = [credit.credit]
+    while True:
+        credit.measured(1, 1e-6)
+        news = credit.news()
+        if news is None:
+            break
+        assert told[-1] < news <= 4 * told[-1]
+        assert news == credit.credit
+        told.append(news)
+    assert told[-1] > 1000
+
+
+def test_it_falls_at_once_when_tasks_get_slow() -> None:
+    credit = settled(1e-6)
+    credit.measured(1, 2.0)
+    assert credit.news() == 1
+    assert credit.round() == 1
+
+
+def test_small_changes_are_not_told() -> None:
+    credit = settled(0.001)
+    for seconds in (0.0009, 0.0011, 0.001):
+        credit.measured(1, seconds)
+        assert credit.news() is None
+
+
+def test_large_results_are_asked_for_as_far_as_they_fit() -> None:
+    size = 1024 * 1024
+    credit = settled(1e-6, size)
+    assert credit.credit * size <= 1.25 * 8 * ROUND_BYTES
+    assert credit.round() * size <= ROUND_BYTES
+    assert settled(1e-6, 100 * ROUND_BYTES, hands=3).credit == 3
+
+
+MEASURES = st.tuples(st.integers(1, 100_000), st.floats(0, 1e6), st.integers(0, 2**40))
+
+
+@given(st.integers(1, 64), st.lists(MEASURES, max_size=30))
+# a thousand rounds in which everything fails, after one that did not
+@example(1, [(1, 0.001, 100), *[(1, 0.001, 0)] * 1100])
+def test_whatever_is_measured_each_hand_has_a_task_and_nothing_is_boundless(
+    hands: int, measures: list[tuple[int, float, int]]
+) -> None:
+    credit = Credit(hands)
+    for count, seconds, size in measures:
+        credit.measured(count, seconds, size)
+        news = credit.news()
+        assert news is None or news == credit.credit
+        assert hands <= credit.credit <= max(MOST, hands)
+        assert 1 <= credit.round() <= credit.credit
