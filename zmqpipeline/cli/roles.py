@@ -63,7 +63,7 @@ def help_of(command: str) -> str:
 
 
 def _write_lines() -> None:
-    """Send each line off as it is printed, so that none is lost when the process is killed, nor late in a pipe."""
+    """Send each line off as it is printed: none is lost when the process is killed, none late in a pipe."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
