@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.unit.simulation import RUN, Numbers, Recorder
+from zmqpipeline.delivery.handout import LOCKSTEP_LIMIT
 from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY, Ledger
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.roster import MAX_CREDIT
-from zmqpipeline.delivery.taskbook import LOCKSTEP_LIMIT, TaskBook
+from zmqpipeline.delivery.taskbook import TaskBook
 from zmqpipeline.wire import envelope
 from zmqpipeline.wire.envelope import Message
 
@@ -392,7 +393,7 @@ def test_a_full_worker_keeps_nobody_waiting() -> None:
     batches = case.given(B)
     assert sorted(ids(batches)) == [0, 1]
     assert {message.attempt for message in batches} == {1}, "what was not sent was no attempt"
-    assert case.book.redelivered == 0
+    assert case.book.handout.redelivered == 0
     del case.link.outcomes[A]
     case.acknowledge((0, 2))
     case.says(B, "BYE")
@@ -615,7 +616,7 @@ def test_what_is_given_back_goes_to_another_worker_and_is_no_failure() -> None:
     assert case.given(A) == []
     case.join(B, 4)
     assert ids(case.given(B)) == [2, 3]
-    assert case.book.redelivered == 2
+    assert case.book.handout.redelivered == 2
 
 
 def test_a_batch_that_crosses_a_return_is_not_meant_by_it() -> None:

@@ -29,7 +29,7 @@ class Statistics(NamedTuple):
     handed_out: int  #: given to a worker for the first time
     acknowledged: int  #: collected, or failed for good
     failed: int  #: failed for good
-    redelivered: int  #: given back, or taken back from a lost worker, to be handed out again
+    redelivered: int  #: handed out again: after a failure, or because somebody gave them back or was lost
     workers: int  #: connected now
 
 
@@ -222,7 +222,7 @@ class Dispatch:
             sum(book.ledger.handed_out for book in books),
             self.acknowledged,
             sum(book.failed for book in books),
-            sum(book.redelivered for book in books),
+            sum(book.handout.redelivered for book in books),
             sum(len(book.peers) for book in books),
         )
 

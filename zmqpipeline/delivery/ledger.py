@@ -150,7 +150,7 @@ class Ledger:
             missing = self.settled.missing(first, count)
             if count < 1 or not missing or any(known.add(*part) != [part] for part in missing):
                 raise ValueError(f"the batch of {first} to {first + count - 1} does not fit to the others")
-            batch = Batch(first, count, body)
+            batch = Batch(first, count, body, attempt=1)  # it may have been handed out
             self._add(batch)
             self._reduce(batch, count - sum(n for _, n in missing))
         self._next = next_id

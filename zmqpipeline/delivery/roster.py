@@ -74,6 +74,7 @@ class Roster:
     """
 
     def __init__(self, name: str, link: Link, run: str, options: Options, source: Source) -> None:
+        self.name = name
         self.peers: dict[bytes, Peer] = {}
         self.met = False  #: whether a worker was ever there
         self.ending = False
@@ -81,7 +82,6 @@ class Roster:
         #: whose connection was found to be gone; to be taken by whoever keeps the books
         self.gone: list[bytes] = []
         self._metadata: dict[str, Any] | None = None
-        self._name = name
         self._link = link
         self._run = run
         self._options = options
@@ -116,7 +116,7 @@ class Roster:
             "max_message": self._options.max_message,
             "heartbeat": self._options.ping_interval,
         }
-        welcome = Message(messages.MESSAGE_TYPE_WELCOME, self._name, limits, run=self._run)
+        welcome = Message(messages.MESSAGE_TYPE_WELCOME, self.name, limits, run=self._run)
         peer.started = False
         peer.welcomed = self.send(peer.address, welcome) is Outcome.SENT
         if peer.welcomed:
@@ -156,7 +156,7 @@ class Roster:
         """Tell one worker that the run is over, if it may be told something."""
         if peer.ended or (peer.lockstep and not peer.asks):
             return
-        outcome = self.send(peer.address, Message(messages.MESSAGE_TYPE_END, self._name, run=self._run))
+        outcome = self.send(peer.address, Message(messages.MESSAGE_TYPE_END, self.name, run=self._run))
         peer.ended = outcome is Outcome.SENT
         if outcome is Outcome.GONE or (peer.ended and peer.lockstep):
             self.gone.append(peer.address)
@@ -197,11 +197,11 @@ class Roster:
 
     def send(self, address: bytes, message: Message) -> Outcome:
         """Send to one worker."""
-        return self._link.to_worker(self._name, address, message)
+        return self._link.to_worker(self.name, address, message)
 
     def _meet(self, address: bytes, message: Message) -> Peer | None:
         """Make a stranger's acquaintance, if it introduces itself."""
-        if message.task not in {"", self._name}:
+        if message.task not in {"", self.name}:
             self.strays += 1  # it is at the wrong address
             return None
         peer = Peer(address)
@@ -228,16 +228,16 @@ class Roster:
     def _start(self, peer: Peer) -> None:
         if peer.started or (peer.lockstep and not peer.wants_start):
             return
-        start = Message(messages.MESSAGE_TYPE_META_DATA, self._name, self._metadata, run=self._run)
+        start = Message(messages.MESSAGE_TYPE_META_DATA, self.name, self._metadata, run=self._run)
         start.limit = None if self._source.time_limit is None else int(self._source.time_limit * 1000)
         if self.send(peer.address, start) is Outcome.SENT:
             peer.started = True
             peer.asks = peer.wants_start = False
 
     def _ping(self, peer: Peer) -> None:
-        ping = Message(messages.MESSAGE_TYPE_HEARTBEAT, self._name, run=self._run)
+        ping = Message(messages.MESSAGE_TYPE_HEARTBEAT, self.name, run=self._run)
         if self.send(peer.address, ping) is Outcome.GONE:
             self.gone.append(peer.address)
 
     def _reset(self, address: bytes) -> None:
-        self.send(address, Message(messages.MESSAGE_TYPE_RESET, self._name, run=self._run))
+        self.send(address, Message(messages.MESSAGE_TYPE_RESET, self.name, run=self._run))

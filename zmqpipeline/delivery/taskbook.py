@@ -7,9 +7,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.gate import Gate
+from zmqpipeline.delivery.handout import Handout
 from zmqpipeline.delivery.ledger import COLLECTOR, Batch, Ledger
 from zmqpipeline.delivery.overdue import Overdue
-from zmqpipeline.delivery.ports import NO_JOURNAL, Outcome
+from zmqpipeline.delivery.ports import NO_JOURNAL
 from zmqpipeline.delivery.roster import Departure, Peer, Roster
 from zmqpipeline.delivery.suspicion import Suspicion
 from zmqpipeline.wire import messages
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zmqpipeline.delivery.ports import Journal, Link, Options, PastTask, Source
-
-#: unacknowledged tasks that a lock-step worker may have: one that does not echo ids gets no more
-LOCKSTEP_LIMIT = 16
 
 
 class Phase(enum.Enum):
@@ -79,13 +77,13 @@ class TaskBook:
             ledger, name, source.max_worker_deaths, lambda *who: self.ends.get(who, ""), journal
         )
         self.failed = 0
-        self.redelivered = 0
         self._link = link
         self._run = run
         self._options = options
         self._journal = journal
         self.gate = Gate(name, source, options.ask_interval, journal)
         self.overdue = Overdue(ledger, options)
+        self.handout = Handout(run, source, self.gate, ledger, self.roster, self.suspicion, options, journal)
         #: workers whose connection ended, for the log
         self.departed: list[Departure] = []
         self._handlers: dict[str, Callable[[Peer, Message, float], None]] = {
@@ -111,7 +109,6 @@ class TaskBook:
         """Take over what an earlier life of the distributor has written down; before anything happens."""
         self.ledger.resume(past.next, past.settled, past.batches, past.tried)
         self.failed = past.failed
-        self.redelivered = self.ledger.open_count
         self.gate.pending.extend(past.feedback)
 
     def receive(self, address: bytes, message: Message, now: float) -> None:
@@ -132,7 +129,6 @@ class TaskBook:
             return 0
         unfinished = [b for b in self.ledger.held_by(address) if b.finished_at is None]
         suspects = [part for batch in unfinished for part in self.ledger.take_back(batch)]
-        self.redelivered += sum(part.count for part in suspects)
         count = self._take_back(self.ledger.held_by(address)) + sum(part.count for part in suspects)
         if not peer.ended:
             self.suspicion.accuse(suspects, peer)
@@ -166,23 +162,8 @@ class TaskBook:
 
     def hand_out(self, now: float) -> bool:
         """Give each worker that has room one batch; tell whether anything was given."""
-        given = False
-        parcels: list[tuple[Peer, Batch]] = []
-        emptied = self.suspicion.emptied(self.roster, now)
-        for address in list(self.peers):
-            peer = self.peers.get(address)
-            if peer is None or peer is emptied or (room := self._room(peer)) < 1:
-                continue
-            batch = self._next_batch(peer, room, now)
-            if batch is not None:
-                self.ledger.give(batch, peer.address, peer.number + 1)
-                batch.given_at = now
-                parcels.append((peer, batch))
-                if self._journal.due:
-                    given = self._send(parcels) or given
-        given = self._send(parcels) or given
-        if given:
-            self.roster.rotate()
+        given = self.handout.turn(now)
+        self._take_gone()
         return given
 
     def report_failures(self) -> None:
@@ -311,7 +292,7 @@ class TaskBook:
         self.roster.credit(peer, message)
         for batch in self.ledger.held_by(peer.address):
             if batch.number <= (message.number or 0):
-                self.redelivered += sum(b.count for b in self.ledger.take_back(batch, message.ranges))
+                self.ledger.take_back(batch, message.ranges)
             elif everything:
                 self._take_back([batch])
 
@@ -327,72 +308,5 @@ class TaskBook:
 
     # -- tasks --------------------------------------------------------------
 
-    def _room(self, peer: Peer) -> int:
-        """Tell how many tasks a worker may be given now."""
-        if not peer.started or peer.ended:
-            return 0
-        held = self.ledger.holds(peer.address)
-        if held and peer.quarantined:
-            return 0
-        if peer.lockstep:
-            return int(peer.asks and held < LOCKSTEP_LIMIT)
-        room = peer.credit - held
-        # many small batches cost more than few large ones: wait for a quarter of the credit, unless idle
-        if room < 1 or (held and room < peer.credit // 4):
-            return 0
-        return 1 if self.source.gated else min(room, max(1, peer.credit // 2))
-
-    def _next_batch(self, peer: Peer, room: int, now: float) -> Batch | None:
-        """Find what to give: something that waits, or else something new."""
-        batch = self.ledger.take_waiting(peer.address, room, now, alone=self.roster.working == 1)
-        if batch is not None:
-            return batch
-        ledger, options = self.ledger, self._options
-        if ledger.open_count >= options.max_open or ledger.open_bytes >= options.max_open_bytes:
-            return None
-        if (self.source.gated and not self.gate.may_ask(now)) or self.source.exhausted:
-            return None
-        body, count = self.source.fill(room, peer.address)
-        batch = ledger.record(body, count)
-        self._journal.made(self.name, batch.first, count, body)
-        return batch
-
-    def _send(self, parcels: list[tuple[Peer, Batch]]) -> bool:
-        """Send batches that were given, once they are written down; tell whether any was sent."""
-        self._journal.commit()
-        sent = [self._send_one(peer, batch) for peer, batch in parcels]
-        parcels.clear()
-        return any(sent)
-
-    def _send_one(self, peer: Peer, batch: Batch) -> bool:
-        message = Message(
-            messages.MESSAGE_TYPE_DATA,
-            self.name,
-            run=self._run,
-            attempt=batch.attempt,
-            body=batch.body,
-            n=batch.count,
-        )
-        if peer.lockstep:
-            message.id = batch.first
-        else:
-            message.ids = [(batch.first, batch.count)]
-            message.number = batch.number
-            message.order = peer.order
-        outcome = self.roster.send(peer.address, message)
-        if outcome is Outcome.SENT:
-            peer.number += 1
-            peer.asks = False
-            peer.quarantined = bool(batch.suspects)
-            return True
-        attempt = batch.attempt - 1
-        for part in self.ledger.take_back(batch):
-            part.attempt = attempt
-        if outcome is Outcome.GONE:
-            self.lost(peer.address)
-        return False
-
     def _take_back(self, batches: list[Batch]) -> int:
-        count = sum(part.count for batch in batches for part in self.ledger.take_back(batch))
-        self.redelivered += count
-        return count
+        return sum(part.count for batch in batches for part in self.ledger.take_back(batch))
