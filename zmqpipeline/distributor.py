@@ -8,12 +8,12 @@ import platform
 import random
 import time
 import uuid
-from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
 
 from zmqpipeline import registry
+from zmqpipeline.connections import Connections
 from zmqpipeline.delivery.dispatch import Dispatch, Statistics
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import NO_JOURNAL, Options
@@ -21,7 +21,7 @@ from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.errors import DeclarationError, EndpointError
 from zmqpipeline.link import SocketLink
-from zmqpipeline.role import PeerClock, Role
+from zmqpipeline.role import Role
 from zmqpipeline.source import TaskSource
 from zmqpipeline.stopping import NOW, RUNNING
 from zmqpipeline.task import Task
@@ -182,7 +182,11 @@ class Distributor(Role):
         self._journal = journal = self._open_journal()
         kept = NO_JOURNAL if journal is None else journal
         run = uuid.uuid4().hex if journal is None else journal.past.run
-        self._options = Options(jitter=lambda: random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, hides nothing
+        self._options = Options(
+            ping_interval=self.heartbeat_interval,
+            patience=self.heartbeat_timeout,
+            jitter=lambda: random.uniform(0.5, 1.5),  # noqa: S311 - spreads retries, hides nothing
+        )
         self._link = SocketLink(self._options)
         sources: dict[str, TaskSource] = {}
         books = []
@@ -194,18 +198,14 @@ class Distributor(Role):
             book.ends = self._ends
             books.append(book)
         self._connect()
-        #: events of connections that are still to come, and are known already
-        self._outdated: Counter[tuple[str, int]] = Counter()
         self._dispatch = Dispatch(run, books, self._link, self._options, kept)
         if journal is not None:
             self._resume(journal, sources)
         self._is_open = True
         if not self.receive_metadata and self._dispatch.metadata is None:
             self._dispatch.set_metadata({})
-        self._collector = PeerClock(f"the collector at {self.collector_ack_endpoint}", self.peer_timeout)
-        self._workers = {
-            book.name: PeerClock(f"each worker of {book.name}", self.peer_timeout) for book in books
-        }
+        self._collector = self._peer_clock(f"the collector at {self.collector_ack_endpoint}")
+        self._workers = {book.name: self._peer_clock(f"each worker of {book.name}") for book in books}
         self._progress_at = self._stop_at = 0.0
 
     def _connect(self) -> None:
@@ -216,9 +216,7 @@ class Distributor(Role):
         self._link.sink = self._connected(zmq.PUSH, self.collector_endpoint)
         self._acks = self._connected(zmq.PULL, self.collector_ack_endpoint, watch=True)
         *router_watches, self._ack_watch = self._watches
-        self._router_watches = dict(zip(self.tasks, router_watches, strict=True))
-        #: the workers by the file descriptor of their connection
-        self._descriptors: dict[str, dict[int, bytes]] = {name: {} for name in self.tasks}
+        self._connections = Connections(dict(zip(self.tasks, router_watches, strict=True)))
 
     def _serve(self) -> None:
         dispatch = self._dispatch
@@ -231,7 +229,8 @@ class Distributor(Role):
                 break
             ready = self._poll(poller, now if busy else dispatch.wake_at(now))
             now = time.monotonic()
-            self._read(ready, now)
+            while self._read(ready, now) and dispatch.judges(now):
+                ready = dict(poller.poll(0))  # nobody is late whose word has arrived
             self._check_stop(now)
             busy = dispatch.advance(now)
             self._check_peers(now)
@@ -243,9 +242,13 @@ class Distributor(Role):
             self._journal.commit()
         self._report(None)
 
-    def _read(self, ready: dict[Any, int], now: float) -> None:
+    def _read(self, ready: dict[Any, int], now: float) -> bool:
+        """Take in what has arrived; tell whether there may be more."""
+        most = 0
         if self._acks in ready:
-            for frames in sockets.receive(self._acks, _DRAIN):
+            received = sockets.receive(self._acks, _DRAIN)
+            most = len(received)
+            for frames in received:
                 message = envelope.decode(frames[-1]) if len(frames) == 1 else None
                 if message is None:
                     self._dispatch.strays += 1
@@ -253,28 +256,24 @@ class Distributor(Role):
                     self._dispatch.from_collector(message, now)
         for name, router in self._link.routers.items():
             if router in ready:
-                self._read_workers(name, router, now)
+                most = max(most, self._read_workers(name, router, now))
         if self._metadata_socket is not None and self._metadata_socket in ready:
             self._receive_metadata(self._metadata_socket)
+        return most == _DRAIN
 
-    def _read_workers(self, name: str, router: Socket, now: float) -> None:
-        for descriptor, frames in sockets.receive_from(router, _DRAIN):
+    def _read_workers(self, name: str, router: Socket, now: float) -> int:
+        received = sockets.receive_from(router, _DRAIN)
+        for descriptor, frames in received:
             # [address, delimiter, envelope], as a REQ socket sends it
             message = envelope.decode(frames[2]) if len(frames) == 3 and not frames[1] else None
             if message is None:
                 self._dispatch.strays += 1
             else:
-                self._came_by(name, descriptor, frames[0])
+                before = self._connections.came_by(name, descriptor, frames[0])
+                if before is not None:
+                    self._dispatch.connection_gone(name, before)
                 self._dispatch.from_worker(name, frames[0], message, now)
-
-    def _came_by(self, name: str, descriptor: int, address: bytes) -> None:
-        """Remember which connection a worker has; one that has another worker now was closed before."""
-        known = self._descriptors[name].get(descriptor)
-        if known is not None and known != address:
-            self._dispatch.connection_gone(name, known)
-            self._outdated[name, descriptor] += 1
-        if descriptor >= 0:  # inproc has none
-            self._descriptors[name][descriptor] = address
+        return len(received)
 
     def _receive_metadata(self, socket: Socket) -> None:
         """Take metadata in, and answer; what is not metadata is answered with a failure."""
@@ -328,17 +327,14 @@ class Distributor(Role):
 
     def _check_workers(self) -> None:
         """Take back the tasks of the workers whose connection has ended."""
-        for name, watch in self._router_watches.items():
-            for descriptor in watch.drain().gone:
-                if self._outdated[name, descriptor]:
-                    self._outdated[name, descriptor] -= 1
-                else:
-                    self._dispatch.connection_gone(name, self._descriptors[name].pop(descriptor, None))
-        for lost in self._dispatch.departures():
-            self.logger.warning(
-                "lost a worker of %s (pid %s on %s), with %d unfinished tasks",
-                lost.task, lost.peer.info.get("pid", "?"), lost.peer.info.get("host", "?"), lost.count,
-            )  # fmt: skip
+        for name, address in self._connections.ended():
+            self._dispatch.connection_gone(name, address)
+        for news in self._dispatch.news():
+            self.logger.log(logging.WARNING if news.fate.is_trouble else logging.INFO, "%s", news)
+
+    def _forgive(self, seconds: float) -> None:
+        super()._forgive(seconds)
+        self._dispatch.stalled(seconds)
 
     def _report(self, now: float | None) -> None:
         """Tell the program how far it is."""

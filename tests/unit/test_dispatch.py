@@ -458,8 +458,8 @@ def test_a_broken_connection_gives_back_the_tasks_of_whoever_cannot_be_reached()
     worker = case.worker("t")
     case.link.outcomes[worker] = Outcome.GONE
     case.dispatch.connection_gone("t", None)
-    assert [(d.task, d.peer.address, d.count) for d in case.dispatch.departures()] == [("t", worker, 4)]
-    assert case.dispatch.departures() == []
+    assert [(d.task, d.peer.address, d.count) for d in case.dispatch.news()] == [("t", worker, 4)]
+    assert case.dispatch.news() == []
     assert case.dispatch.statistics().redelivered == 0, "nobody is there who could get them"
     del case.link.outcomes[worker]
     case.worker("t")
@@ -474,7 +474,7 @@ def test_a_lockstep_worker_is_gone_with_its_connection() -> None:
     case.advance()
     case.dispatch.connection_gone("t", A)
     case.dispatch.connection_gone("t", B)  # it is not in lock step, and it answers
-    assert [departure.peer.address for departure in case.dispatch.departures()] == [A]
+    assert [departure.peer.address for departure in case.dispatch.news()] == [A]
 
 
 def test_workers_are_asked_for_by_the_tick() -> None:
@@ -483,7 +483,7 @@ def test_workers_are_asked_for_by_the_tick() -> None:
     worker = case.worker("t")
     case.link.outcomes[worker] = Outcome.GONE
     case.advance(1.5)
-    assert [departure.peer.address for departure in case.dispatch.departures()] == [worker]
+    assert [departure.peer.address for departure in case.dispatch.news()] == [worker]
 
 
 # -- what others want to know -----------------------------------------------------------------------

@@ -33,6 +33,7 @@ class Peer:
     address: bytes
     lockstep: bool = False  #: it asks, gets one answer, asks again
     quarantined: bool = False  #: what it has is suspected of killing workers: it gets nothing else
+    suspect: bool = False  #: it is silent, though its connection is up: it gets nothing until it is heard
     asks: bool = False  #: a lock-step worker waits for its answer
     wants_start: bool = False
     welcomed: bool = False
@@ -44,15 +45,6 @@ class Peer:
     heard: float = 0.0
     pinged: float = 0.0
     info: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Departure:
-    """A worker whose connection ended, and how many tasks were taken back from it."""
-
-    task: str
-    peer: Peer
-    count: int
 
 
 class Roster:
@@ -104,7 +96,7 @@ class Roster:
         if peer is None:
             peer = self._meet(address, message)
         if peer is not None:
-            peer.heard = now
+            peer.heard, peer.suspect = now, False
         return peer
 
     def hello(self, peer: Peer, info: Any) -> None:
@@ -173,6 +165,30 @@ class Roster:
                 peer.pinged = now
                 self._ping(peer)
 
+    def silenced(self, now: float) -> list[Peer]:
+        """List the workers that have been silent for too long since the last call: they are suspect now.
+
+        Only one that has asked for tasks gives signs of life by itself, and no lock-step worker does.
+        """
+        found = [
+            peer
+            for peer in self.peers.values()
+            if peer.order and not peer.suspect and now - peer.heard > self._options.patience
+        ]
+        for peer in found:
+            peer.suspect = True
+        return found
+
+    def stalled(self, seconds: float) -> None:
+        """Leave out a time in which nobody could be heard."""
+        for peer in self.peers.values():
+            peer.heard += seconds
+
+    def is_back(self, lost: Peer) -> bool:
+        """Tell whether the process of a worker whose connection has ended has another one."""
+        process = lost.info.get("process")
+        return process is not None and any(p.info.get("process") == process for p in self.peers.values())
+
     def probe(self) -> None:
         """Ask the sockets who is there, whoever was heard when; a lock-step worker cannot be asked."""
         for peer in list(self.peers.values()):
@@ -187,7 +203,8 @@ class Roster:
     @staticmethod
     def works(peer: Peer) -> bool:
         """Tell whether a worker can be given tasks."""
-        return peer.started and not peer.ended and (peer.lockstep or peer.credit > 0)
+        able = peer.lockstep or (peer.credit > 0 and not peer.suspect)
+        return peer.started and not peer.ended and able
 
     def rotate(self) -> None:
         """Let another worker be first the next time."""
