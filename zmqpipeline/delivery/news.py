@@ -22,7 +22,7 @@ class Fate(enum.Enum):
     #: its connection is up, and none of its threads says anything
     SILENT = (
         "a worker of {task} ({who}) is silent, with {count} unfinished tasks: its connection is up, so it is "
-        "in a call that keeps the interpreter's lock, or stopped; it gets nothing more until it is heard again"
+        "in a call that keeps the interpreter's lock, or stopped; it gets nothing until it is heard again"
     )
 
     @property

@@ -173,7 +173,7 @@ class Roster:
         found = [
             peer
             for peer in self.peers.values()
-            if peer.order and not peer.suspect and now - peer.heard > self._options.patience
+            if (peer.order or peer.credit) and not peer.suspect and now - peer.heard > self._options.patience
         ]
         for peer in found:
             peer.suspect = True
