@@ -452,6 +452,20 @@ def test_a_run_that_never_met_a_collector_ends_without_one() -> None:
 # -- workers that are gone -----------------------------------------------------------------------
 
 
+def test_the_end_of_a_process_is_enough_for_taking_back_what_it_had() -> None:
+    case = Case(t=(4, []), u=(4, []))
+    case.collector()
+    hello = Message("HELLO", "t", {"host": "h", "pid": 7})
+    case.dispatch.from_worker("t", b"t", hello, case.now)
+    case.dispatch.from_worker("t", b"t", Message("RDY", "t", run=RUN, credit=100), case.now)
+    case.worker("u")
+    case.dispatch.process_ended("another host", 7)
+    assert case.dispatch.news() == []
+    case.dispatch.process_ended("h", 7)
+    assert [(news.task, news.peer.address, news.count) for news in case.dispatch.news()] == [("t", b"t", 4)]
+    assert case.books["u"].ledger.holds(b"u") == 4
+
+
 def test_a_broken_connection_gives_back_the_tasks_of_whoever_cannot_be_reached() -> None:
     case = Case(t=(4, []))
     case.collector()

@@ -9,6 +9,7 @@ from zmqpipeline.delivery.ledger import NOBODY
 from zmqpipeline.delivery.news import Fate, News
 from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.delivery.roster import Peer
+from zmqpipeline.ends import Ends
 from zmqpipeline.errors import PeerTimeoutError
 from zmqpipeline.peerclock import PeerClock
 
@@ -229,7 +230,7 @@ def test_a_stall_of_the_distributor_is_nobodys_fault() -> None:
     case.given(A)
     case.beat(A, 9)  # all is finished
     case.now += 1000.0
-    case.book.stalled(1000.0)
+    case.book.stalled(1000.0, case.now)
     case.book.tick(case.now)
     assert told(case) == []
     assert case.ledger.holds(A) == 3, "its acknowledgements may still come"
@@ -255,3 +256,65 @@ def test_news_are_sentences() -> None:
     peer = Peer(A, info={"pid": 7, "host": "h"})
     assert str(News(Fate.LOST, "t", peer, 3)) == "lost a worker of t (pid 7 on h), with 3 unfinished tasks"
     assert str(News(Fate.SILENT, "t", Peer(A), 1)).startswith("a worker of t (pid ? on ?) is silent, with 1")
+
+
+# -- who was stalled cannot judge ------------------------------------------------------
+
+
+def test_after_a_long_stall_workers_have_time_to_come_back() -> None:
+    """The heartbeat of one that is inside a task speaks for it; the others connect again."""
+    case = Case(3, patience=4.0, ping_interval=1.0)
+    for address, process in ((A, "one"), (B, "two")):
+        join(case, address, 1, process)
+        case.given(address)
+    case.now += 10.0
+    case.book.stalled(10.0, case.now)
+    case.link.outcomes = {A: Outcome.GONE, B: Outcome.GONE}
+    case.book.probe()
+    assert told(case) == []
+    case.beat(A, 1, (0, 1))
+    case.link.outcomes = {}
+    assert case.ledger.holds(A) == 1
+    join(case, b"b again", 1, "two")
+    assert told(case) == [(Fate.RECONNECTED, B, 1)]
+    assert case.ledger.holds(B) == 0
+    for _ in range(5):
+        case.beat(A, 1, (0, 1))
+        case.beat(b"b again", 0)
+        late(case, 1.0)
+    assert (case.ledger.holds(A), told(case)) == (1, [])
+
+
+def test_who_does_not_come_back_is_lost_then() -> None:
+    case = Case(1, patience=4.0, ping_interval=1.0)
+    case.join(A, 1)
+    case.given(A)
+    case.now += 10.0
+    case.book.stalled(10.0, case.now)
+    case.link.outcomes[A] = Outcome.GONE
+    case.book.probe()
+    late(case, 3.9)
+    assert told(case) == []
+    late(case, 1.0)
+    assert told(case) == [(Fate.LOST, A, 1)]
+
+
+def test_after_a_short_stall_who_cannot_be_reached_is_lost() -> None:
+    case = Case(1, patience=4.0, ping_interval=1.0)
+    case.join(A, 1)
+    case.book.stalled(1.0, case.now)
+    case.link.outcomes[A] = Outcome.GONE
+    case.book.probe()
+    assert told(case) == [(Fate.LOST, A, 0)]
+
+
+def test_an_end_is_due_when_the_last_words_must_have_come() -> None:
+    ends = Ends()
+    assert list(ends.due(1e12)) == []
+    for pid in range(1100):
+        ends.note(pid, "signal SIGKILL", "h")
+    assert list(ends.due(ends.due_at - 0.01)) == []
+    assert list(ends.due(1e12)) == [("h", pid) for pid in range(1100)]
+    assert ends.due_at == float("inf")
+    assert len(ends.how) == 1000
+    assert ends.how["h", 1099] == "signal SIGKILL"

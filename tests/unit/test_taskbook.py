@@ -639,6 +639,7 @@ def test_goodbye_gives_back_what_is_not_finished_and_waits_for_the_rest() -> Non
     assert sorted(ids(case.given(B))) == [1, 3]
     case.acknowledge((0, 1))
     case.tick(11.0)
+    case.beat(B, 1, (1, 1), (3, 1))
     assert ids(case.given(B)) == [2]
 
 
@@ -673,6 +674,7 @@ def test_what_is_finished_and_not_acknowledged_in_time_is_handed_out_again() -> 
     case.tick(0.2)
     assert case.ledger.holds(NOBODY) == 1
     assert case.ledger.holds(A) == 2, "what runs is left alone, however long it takes"
+    case.beat(A, number, (2, 2))
     assert ids(case.given(A)) == [1]
 
 

@@ -128,10 +128,17 @@ class Dispatch:
             book.news.clear()
         return found
 
-    def stalled(self, seconds: float) -> None:
+    def process_ended(self, host: str, pid: int) -> None:
+        """Take back what the workers of a process had: whoever started it has seen it end."""
+        for book in self.books.values():
+            for peer in list(book.peers.values()):
+                if (peer.info.get("host"), peer.info.get("pid")) == (host, pid):
+                    book.lost(peer.address)
+
+    def stalled(self, seconds: float, now: float) -> None:
         """Leave out a time in which this process could take nothing in: nobody is late because of it."""
         for book in self.books.values():
-            book.stalled(seconds)
+            book.stalled(seconds, now)
 
     def set_metadata(self, metadata: dict[str, Any]) -> None:
         """Take in what is sent to tasks, workers and the collector; nothing begins before."""

@@ -148,5 +148,5 @@ class Handout:
         for part in self._ledger.take_back(batch):
             part.attempt = attempt
         if outcome is Outcome.GONE:
-            self._roster.gone.append(peer.address)
+            self._roster.unreachable(peer)
         return False

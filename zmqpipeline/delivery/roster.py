@@ -73,6 +73,8 @@ class Roster:
         self.strays = 0  #: messages that made no sense
         #: whose connection was found to be gone; to be taken by whoever keeps the books
         self.gone: list[bytes] = []
+        #: until when nobody is lost because he cannot be reached; 0 if not at all
+        self._lenient_until = 0.0
         self._metadata: dict[str, Any] | None = None
         self._link = link
         self._run = run
@@ -150,11 +152,15 @@ class Roster:
             return
         outcome = self.send(peer.address, Message(messages.MESSAGE_TYPE_END, self.name, run=self._run))
         peer.ended = outcome is Outcome.SENT
-        if outcome is Outcome.GONE or (peer.ended and peer.lockstep):
+        if outcome is Outcome.GONE:
+            self.unreachable(peer)
+        elif peer.ended and peer.lockstep:
             self.gone.append(peer.address)
 
     def tick(self, now: float) -> None:
         """Greet and start whom there was no room to tell, and ping who was silent."""
+        if now >= self._lenient_until:
+            self._lenient_until = 0.0
         for peer in list(self.peers.values()):
             if not peer.welcomed and not peer.lockstep:
                 self.hello(peer, peer.info)
@@ -179,15 +185,34 @@ class Roster:
             peer.suspect = True
         return found
 
-    def stalled(self, seconds: float) -> None:
-        """Leave out a time in which nobody could be heard."""
+    def stalled(self, seconds: float, now: float) -> None:
+        """Leave out a time in which nobody could be heard.
+
+        If it was so long that workers have given up the connection, they get as long to come back: those
+        that are inside a task cannot at once, but their heartbeat says that they live.
+        """
         for peer in self.peers.values():
             peer.heard += seconds
+        # measured too short by the rest of the wait that it fell into, and a ping may have been due before
+        if seconds >= self._options.patience - 2 * self._options.ping_interval:
+            self._lenient_until = now + self._options.patience
+
+    def unreachable(self, peer: Peer) -> None:
+        """Note that there is no connection to a worker: it is lost, or just not back."""
+        if self._lenient_until:
+            peer.suspect = True
+        else:
+            self.gone.append(peer.address)
+
+    def former(self, peer: Peer) -> list[bytes]:
+        """List the addresses that the process of a worker had before it connected again."""
+        process = peer.info.get("process")
+        others = [p for p in self.peers.values() if p is not peer and process is not None]
+        return [other.address for other in others if other.info.get("process") == process]
 
     def is_back(self, lost: Peer) -> bool:
         """Tell whether the process of a worker whose connection has ended has another one."""
-        process = lost.info.get("process")
-        return process is not None and any(p.info.get("process") == process for p in self.peers.values())
+        return bool(self.former(lost))
 
     def probe(self) -> None:
         """Ask the sockets who is there, whoever was heard when; a lock-step worker cannot be asked."""
@@ -254,7 +279,7 @@ class Roster:
     def _ping(self, peer: Peer) -> None:
         ping = Message(messages.MESSAGE_TYPE_HEARTBEAT, self.name, run=self._run)
         if self.send(peer.address, ping) is Outcome.GONE:
-            self.gone.append(peer.address)
+            self.unreachable(peer)
 
     def _reset(self, address: bytes) -> None:
         self.send(address, Message(messages.MESSAGE_TYPE_RESET, self.name, run=self._run))

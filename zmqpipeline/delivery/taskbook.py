@@ -205,10 +205,10 @@ class TaskBook:
         self.roster.tick(now)
         self._take_gone()
 
-    def stalled(self, seconds: float) -> None:
+    def stalled(self, seconds: float, now: float) -> None:
         """Leave out a time in which nothing could be taken in: nobody is late because of it."""
         self.overdue.stalled(seconds)
-        self.roster.stalled(seconds)
+        self.roster.stalled(seconds, now)
 
     def probe(self) -> None:
         """Ask the sockets which workers are there."""
@@ -244,6 +244,8 @@ class TaskBook:
 
     def _on_hello(self, peer: Peer, message: Message, _now: float) -> None:
         self.roster.hello(peer, message.data)
+        for address in self.roster.former(peer):
+            self.lost(address)
         self.suspicion.absolve(peer)
 
     def _on_empty(self, peer: Peer, _message: Message, _now: float) -> None:
