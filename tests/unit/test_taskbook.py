@@ -181,8 +181,7 @@ def test_open_tasks_are_bounded_by_count_and_by_bytes() -> None:
     assert case.given(A) == []
     case = Case(max_open_bytes=10)
     case.join(A, 2)
-    case.hand_out()
-    assert case.ledger.open_bytes < 10 + 8
+    assert len(ids(case.given(A))) == 1
 
 
 def test_hello_again_starts_again() -> None:

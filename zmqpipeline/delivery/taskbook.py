@@ -11,6 +11,7 @@ from zmqpipeline.delivery.ledger import COLLECTOR, Batch, Ledger
 from zmqpipeline.delivery.overdue import Overdue
 from zmqpipeline.delivery.ports import NO_JOURNAL, Outcome
 from zmqpipeline.delivery.roster import Departure, Peer, Roster
+from zmqpipeline.delivery.shares import Shares
 from zmqpipeline.delivery.suspicion import Suspicion
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import Message
@@ -84,6 +85,7 @@ class TaskBook:
         self._run = run
         self._options = options
         self._journal = journal
+        self.shares = Shares(ledger, options)
         self.gate = Gate(name, source, options.ask_interval, journal)
         self.overdue = Overdue(ledger, options)
         #: workers whose connection ended, for the log
@@ -169,6 +171,7 @@ class TaskBook:
         given = False
         parcels: list[tuple[Peer, Batch]] = []
         emptied = self.suspicion.emptied(self.roster, now)
+        self.shares.divide(self.roster.working)
         for address in list(self.peers):
             peer = self.peers.get(address)
             if peer is None or peer is emptied or (room := self._room(peer)) < 1:
@@ -290,14 +293,15 @@ class TaskBook:
         if batch is None:
             return
         batch.failures += 1
-        batch.error = message.error or {}
         self._journal.tried(self.name, batch.first, batch.failures, batch.deaths)
-        if batch.failures < self.source.max_attempts and batch.error.get("retry", True) is not False:
+        error = message.error or {}  # only the last one is kept
+        if batch.failures < self.source.max_attempts and error.get("retry", True) is not False:
             batch.shunned = peer.address
             delay = self.source.retry_delay * 2 ** (batch.failures - 1)
             batch.not_before = now + delay * self._options.jitter()
             self._take_back([batch])
         else:
+            self.ledger.blame(batch, error)
             self._fail(batch, now)
 
     def _fail(self, batch: Batch, now: float) -> None:
@@ -332,30 +336,28 @@ class TaskBook:
         if not peer.started or peer.ended:
             return 0
         held = self.ledger.holds(peer.address)
-        if held and peer.quarantined:
+        if held and (peer.quarantined or self.shares.is_heavy(peer.address)):
             return 0
         if peer.lockstep:
             return int(peer.asks and held < LOCKSTEP_LIMIT)
-        room = peer.credit - held
+        credit = min(peer.credit, self.shares.tasks)
+        room = credit - held
         # many small batches cost more than few large ones: wait for a quarter of the credit, unless idle
-        if room < 1 or (held and room < peer.credit // 4):
+        if room < 1 or (held and room < credit // 4):
             return 0
-        return 1 if self.source.gated else min(room, max(1, peer.credit // 2))
+        return 1 if self.source.gated else min(room, max(1, credit // 2))
 
     def _next_batch(self, peer: Peer, room: int, now: float) -> Batch | None:
         """Find what to give: something that waits, or else something new."""
         batch = self.ledger.take_waiting(peer.address, room, now, alone=self.roster.working == 1)
         if batch is not None:
             return batch
-        ledger, options = self.ledger, self._options
-        if ledger.open_count >= options.max_open or ledger.open_bytes >= options.max_open_bytes:
-            return None
-        if (self.source.gated and not self.gate.may_ask(now)) or self.source.exhausted:
+        if self.shares.is_full or (self.source.gated and not self.gate.may_ask(now)) or self.source.exhausted:
             return None
         body, count = self.source.fill(room, peer.address)
-        batch = ledger.record(body, count)
+        batch = self.ledger.record(body, count)
         self._journal.made(self.name, batch.first, count, body)
-        return batch
+        return self.shares.fitting(batch)
 
     def _send(self, parcels: list[tuple[Peer, Batch]]) -> bool:
         """Send batches that were given, once they are written down; tell whether any was sent."""
