@@ -70,7 +70,9 @@ class Case:
         self.says(address, "HEARTBEAT", number=number, held=list(held))
 
     def tick(self, seconds: float = 0.0) -> list[bytes]:
-        """Let time pass; return who was found to be gone."""
+        """Let time pass, while the collector gives signs of life; return who was found to be gone."""
+        for second in range(int(seconds) + 1):
+            self.book.overdue.heard(self.now + second)
         self.now += seconds
         self.book.tick(self.now)
         return self.departed()

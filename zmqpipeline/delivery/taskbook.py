@@ -207,9 +207,7 @@ class TaskBook:
 
     def tick(self, now: float) -> None:
         """Ping who was silent, and hand out again what was finished and never acknowledged."""
-        for batch in self.ledger.held_by(COLLECTOR):
-            if now - batch.given_at > self._options.ack_timeout:  # the report may be lost
-                batch.number, batch.given_at = 0, now
+        self.overdue.remind(now)
         self._take_back(self.overdue.due(now))
         for batch in self.suspicion.judge():
             self._fail(batch, now)
@@ -307,7 +305,7 @@ class TaskBook:
     def _fail(self, batch: Batch, now: float) -> None:
         """Let the collector know that a task has failed for good."""
         self.ledger.leave(batch, COLLECTOR)
-        batch.number, batch.given_at = 0, now
+        self.overdue.failed(batch, now)
 
     def _on_return(self, peer: Peer, message: Message, _now: float) -> None:
         """Take back what a worker has not begun; with a credit of 0, also what crosses its message."""
