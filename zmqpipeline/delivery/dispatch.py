@@ -93,6 +93,8 @@ class Dispatch:
     def from_collector(self, message: Message, now: float) -> None:
         """Take in a message of the collector."""
         kind = message.type
+        for book in self.books.values():
+            book.overdue.heard(now)
         if kind == messages.MESSAGE_TYPE_HELLO and message.life:
             self._greet_collector(message.life, now)
         elif message.run != self._run or message.life != self.life:
