@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zmqpipeline.testing.chaos.schedule import Planned
 
 #: without any progress since the last fault, the next one waits so long, in seconds
-_PATIENCE = 3.0
+_PATIENCE = 1.5
 #: a point that nobody passes is given up after so long, in seconds
 _POINT_PATIENCE = 2.0
 #: points that a process passes before it is ready
