@@ -310,10 +310,10 @@ class Distributor(Role):
         if gone and not self._ack_watch.connections:
             self._collector.went(now)
             self._dispatch.collector_lost()
-        if self._dispatch.ended_at is not None and self._collector.away:
+        if self._dispatch.ended_at is not None and self._dispatch.stopping and self._collector.away:
             self._dispatch.give_up()
-            return
-        self._collector.check(now)
+        if not self._dispatch.collector_ended:
+            self._collector.check(now)  # one that died before it had finished may be started again
         self._check_workers(now)
         for name, book in self._dispatch.books.items():
             clock = self._workers[name]

@@ -13,7 +13,7 @@ import pytest
 
 from zmqpipeline import EndpointAddress, ServiceClient, TaskType
 
-from .apps import SERVICE, two_tasks
+from .apps import SERVICE, line_of, two_tasks
 from .conftest import GUARD
 
 if TYPE_CHECKING:
@@ -162,6 +162,36 @@ def test_a_collector_that_every_result_kills_ends_the_run(command: Command) -> N
     assert code == 8, run.output
     assert "Keeps was lost 5 times without collecting anything" in run.output
     command.assert_clean()
+
+
+@pytest.mark.parametrize("where", ["init_worker", "collection"])
+def test_a_process_without_memory_is_replaced(command: Command, where: str) -> None:
+    raises = """
+if not os.path.exists("raised"):
+    Path("raised").touch()
+    raise MemoryError
+"""
+    command.write("app.py", two_tasks(**{where: raises}))
+    code, run = command.run("run", "app.py", "-w", "2")
+    assert code == 0, run.output
+    # the result at which the collector ends is written down, and not acknowledged
+    assert set(results(command.folder)) == set(expected())
+    run.wait_for(r"has ended \(exit code 12\): another one takes its place$")
+    command.assert_clean()
+
+
+def test_a_role_that_runs_out_of_memory_says_so(command: Command) -> None:
+    raises = "raise MemoryError"
+    text = two_tasks(collection=raises)
+    command.write("app.py", text)
+    collector = command.start("collector", "app.py")
+    others = [command.start(*words.split()) for words in ("worker app.py Does", "distributor app.py")]
+    assert collector.finish() == 12
+    assert collector.err[-1] == "zmqpipeline: Keeps ran out of memory"
+    assert f", line {line_of(text, raises)}, in handle_collection" in collector.output
+    for other in others:
+        other.signal(signal.SIGTERM)
+    assert [other.finish() for other in others] == [143, 143]
 
 
 @pytest.mark.parametrize("where", ["at the top", "in init_worker"])

@@ -56,6 +56,8 @@ class Exit(enum.IntEnum):
     INTERNAL = 10
     #: the journal cannot be used
     JOURNAL = 11
+    #: there was no memory left
+    OUT_OF_MEMORY = 12
     #: stopped by SIGINT, as a shell counts it
     INTERRUPTED = 130
     #: stopped by SIGTERM, or by the end of the process that started it

@@ -79,7 +79,7 @@ class Dispatch:
         self._confirm_due = False
         self._end_sent = False
         self._end_due = True
-        self._collector_ended = False
+        self.collector_ended = False  #: it has finished, or is not waited for
         self._ticked = 0.0
         self._begun = math.inf  #: until it begins
         self._farewell: float | None = None
@@ -108,7 +108,7 @@ class Dispatch:
         elif kind == messages.MESSAGE_TYPE_GOODBYE:
             self.collector_ready = False
             said = message.data if isinstance(message.data, dict) else {}
-            self._collector_ended = self._end_sent and said.get("ended") is True
+            self.collector_ended = self._end_sent and said.get("ended") is True
             if self._end_sent and not self.stopping:
                 self._journal.finished()
         else:
@@ -172,7 +172,7 @@ class Dispatch:
 
     def give_up(self) -> None:
         """Do not wait for the collector's goodbye."""
-        self._collector_ended = True
+        self.collector_ended = True
 
     # -- what is due --------------------------------------------------------
 
@@ -206,7 +206,7 @@ class Dispatch:
             return False
         if not self.books and now - self._begun >= NO_TASKS_WAIT:
             return True
-        if not self._collector_ended and self.life is not None:
+        if not self.collector_ended and self.life is not None:
             return False
         if not any(book.peers for book in self.books.values()):
             return True
@@ -268,7 +268,7 @@ class Dispatch:
             past_life, past_number = self._past_collector
             self._last_ack = self._confirmed = past_number if life == past_life else 0
             self._journal.met(life, self._last_ack)
-            self._end_sent = self._collector_ended = False
+            self._end_sent = self.collector_ended = False
             if restarted:
                 for book in self.books.values():
                     book.collector_restarted(now)
