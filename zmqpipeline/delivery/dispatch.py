@@ -14,8 +14,8 @@ from zmqpipeline.wire.envelope import Message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zmqpipeline.delivery.news import News
     from zmqpipeline.delivery.ports import Journal, Link, Options, Past
-    from zmqpipeline.delivery.roster import Departure
 
 #: how long workers may take to say goodbye after the collector did, in seconds
 FAREWELL = 2.0
@@ -29,7 +29,7 @@ class Statistics(NamedTuple):
     handed_out: int  #: given to a worker for the first time
     acknowledged: int  #: collected, or failed for good
     failed: int  #: failed for good
-    redelivered: int  #: given back, or taken back from a lost worker, to be handed out again
+    redelivered: int  #: handed out again: after a failure, or because somebody gave them back or was lost
     workers: int  #: connected now
 
 
@@ -93,6 +93,8 @@ class Dispatch:
     def from_collector(self, message: Message, now: float) -> None:
         """Take in a message of the collector."""
         kind = message.type
+        for book in self.books.values():
+            book.overdue.heard(now)
         if kind == messages.MESSAGE_TYPE_HELLO and message.life:
             self._greet_collector(message.life, now)
         elif message.run != self._run or message.life != self.life:
@@ -121,12 +123,24 @@ class Dispatch:
                 book.lost(lockstep)
         book.probe()
 
-    def departures(self) -> list[Departure]:
-        """Take the list of workers whose connection has ended since the last call."""
-        found = [departure for book in self.books.values() for departure in book.departed]
+    def news(self) -> list[News]:
+        """Take the list of what has become of workers since the last call."""
+        found = [news for book in self.books.values() for news in book.news]
         for book in self.books.values():
-            book.departed.clear()
+            book.news.clear()
         return found
+
+    def process_ended(self, host: str, pid: int) -> None:
+        """Take back what the workers of a process had: whoever started it has seen it end."""
+        for book in self.books.values():
+            for peer in list(book.peers.values()):
+                if (peer.info.get("host"), peer.info.get("pid")) == (host, pid):
+                    book.lost(peer.address)
+
+    def stalled(self, seconds: float, now: float) -> None:
+        """Leave out a time in which this process could take nothing in: nobody is late because of it."""
+        for book in self.books.values():
+            book.stalled(seconds, now)
 
     def set_metadata(self, metadata: dict[str, Any]) -> None:
         """Take in what is sent to tasks, workers and the collector; nothing begins before."""
@@ -168,7 +182,7 @@ class Dispatch:
         self._journal.commit()
         if self._confirm_due:
             self._confirm()
-        if now - self._ticked >= self._options.ping_interval:
+        if self.judges(now):
             self._tick(now)
         busy = False
         if self.collector_ready and not self.stopping and self.ended_at is None:
@@ -181,6 +195,10 @@ class Dispatch:
         if self.ended_at is not None:
             self._end()
         return busy
+
+    def judges(self, now: float) -> bool:
+        """Tell whether the next :meth:`advance` finds out who is late: read before what has arrived."""
+        return now - self._ticked >= self._options.ping_interval
 
     def finished(self, now: float) -> bool:
         """Tell whether everybody knows that the run is over, or has had the time to."""
@@ -222,7 +240,7 @@ class Dispatch:
             sum(book.ledger.handed_out for book in books),
             self.acknowledged,
             sum(book.failed for book in books),
-            sum(book.redelivered for book in books),
+            sum(book.handout.redelivered for book in books),
             sum(len(book.peers) for book in books),
         )
 

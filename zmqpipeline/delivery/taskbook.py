@@ -7,10 +7,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.gate import Gate
+from zmqpipeline.delivery.handout import Handout
 from zmqpipeline.delivery.ledger import COLLECTOR, Batch, Ledger
+from zmqpipeline.delivery.news import Fate, News
 from zmqpipeline.delivery.overdue import Overdue
-from zmqpipeline.delivery.ports import NO_JOURNAL, Outcome
-from zmqpipeline.delivery.roster import Departure, Peer, Roster
+from zmqpipeline.delivery.overtime import Overtime
+from zmqpipeline.delivery.ports import NO_JOURNAL
+from zmqpipeline.delivery.roster import Peer, Roster
 from zmqpipeline.delivery.suspicion import Suspicion
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import Message
@@ -19,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zmqpipeline.delivery.ports import Journal, Link, Options, PastTask, Source
-
-#: unacknowledged tasks that a lock-step worker may have: one that does not echo ids gets no more
-LOCKSTEP_LIMIT = 16
 
 
 class Phase(enum.Enum):
@@ -79,15 +79,16 @@ class TaskBook:
             ledger, name, source.max_worker_deaths, lambda *who: self.ends.get(who, ""), journal
         )
         self.failed = 0
-        self.redelivered = 0
         self._link = link
         self._run = run
         self._options = options
         self._journal = journal
         self.gate = Gate(name, source, options.ask_interval, journal)
         self.overdue = Overdue(ledger, options)
-        #: workers whose connection ended, for the log
-        self.departed: list[Departure] = []
+        self.handout = Handout(run, source, self.gate, ledger, self.roster, self.suspicion, options, journal)
+        self.overtime = Overtime(ledger, source, options)
+        #: what has become of workers, for the log
+        self.news: list[News] = []
         self._handlers: dict[str, Callable[[Peer, Message, float], None]] = {
             messages.MESSAGE_TYPE_HELLO: self._on_hello,
             messages.MESSAGE_TYPE_EMPTY: self._on_empty,
@@ -111,7 +112,6 @@ class TaskBook:
         """Take over what an earlier life of the distributor has written down; before anything happens."""
         self.ledger.resume(past.next, past.settled, past.batches, past.tried)
         self.failed = past.failed
-        self.redelivered = self.ledger.open_count
         self.gate.pending.extend(past.feedback)
 
     def receive(self, address: bytes, message: Message, now: float) -> None:
@@ -132,11 +132,14 @@ class TaskBook:
             return 0
         unfinished = [b for b in self.ledger.held_by(address) if b.finished_at is None]
         suspects = [part for batch in unfinished for part in self.ledger.take_back(batch)]
-        self.redelivered += sum(part.count for part in suspects)
         count = self._take_back(self.ledger.held_by(address)) + sum(part.count for part in suspects)
-        if not peer.ended:
+        if peer.ended:
+            return count
+        if self.roster.is_back(peer):
+            self.news.append(News(Fate.RECONNECTED, self.name, peer, count))
+        else:
             self.suspicion.accuse(suspects, peer)
-            self.departed.append(Departure(self.name, peer, count))
+            self.news.append(News(Fate.LOST, self.name, peer, count))
         return count
 
     def acknowledge(self, message: Message, now: float) -> int:
@@ -166,23 +169,8 @@ class TaskBook:
 
     def hand_out(self, now: float) -> bool:
         """Give each worker that has room one batch; tell whether anything was given."""
-        given = False
-        parcels: list[tuple[Peer, Batch]] = []
-        emptied = self.suspicion.emptied(self.roster, now)
-        for address in list(self.peers):
-            peer = self.peers.get(address)
-            if peer is None or peer is emptied or (room := self._room(peer)) < 1:
-                continue
-            batch = self._next_batch(peer, room, now)
-            if batch is not None:
-                self.ledger.give(batch, peer.address, peer.number + 1)
-                batch.given_at = now
-                parcels.append((peer, batch))
-                if self._journal.due:
-                    given = self._send(parcels) or given
-        given = self._send(parcels) or given
-        if given:
-            self.roster.rotate()
+        given = self.handout.turn(now)
+        self._take_gone()
         return given
 
     def report_failures(self) -> None:
@@ -204,14 +192,21 @@ class TaskBook:
 
     def tick(self, now: float) -> None:
         """Ping who was silent, and hand out again what was finished and never acknowledged."""
-        for batch in self.ledger.held_by(COLLECTOR):
-            if now - batch.given_at > self._options.ack_timeout:  # the report may be lost
-                batch.number, batch.given_at = 0, now
+        self.overdue.remind(now)
         self._take_back(self.overdue.due(now))
         for batch in self.suspicion.judge():
             self._fail(batch, now)
+        for peer in self.roster.silenced(now):
+            self.news.append(News(Fate.SILENT, self.name, peer, self.ledger.holds(peer.address)))
+        for peer, batches in self.overtime.due(list(self.peers.values()), now):
+            self._over(peer, batches, now)
         self.roster.tick(now)
         self._take_gone()
+
+    def stalled(self, seconds: float, now: float) -> None:
+        """Leave out a time in which nothing could be taken in: nobody is late because of it."""
+        self.overdue.stalled(seconds)
+        self.roster.stalled(seconds, now)
 
     def probe(self) -> None:
         """Ask the sockets which workers are there."""
@@ -247,6 +242,8 @@ class TaskBook:
 
     def _on_hello(self, peer: Peer, message: Message, _now: float) -> None:
         self.roster.hello(peer, message.data)
+        for address in self.roster.former(peer):
+            self.lost(address)
         self.suspicion.absolve(peer)
 
     def _on_empty(self, peer: Peer, _message: Message, _now: float) -> None:
@@ -287,23 +284,38 @@ class TaskBook:
         ):
             return
         batch = self.ledger.single(message.id)
-        if batch is None:
-            return
+        if batch is not None:
+            self._failed(batch, message.error or {}, now)
+
+    def _over(self, peer: Peer, batches: list[Batch], now: float) -> None:
+        """Fail the attempt of a worker that has passed the time limit; it may have what it does for good."""
+        parts = [part for batch in batches for part in self.ledger.parts(batch.first, batch.count)]
+        count = sum(part.count for part in parts)
+        self.news.append(News(Fate.LATE, self.name, peer, count))
+        if peer.lockstep:
+            self.peers.pop(peer.address, None)  # when it asks again, it is a new one
+        if count == 1:
+            self._failed(parts[0], self.overtime.error(), now)
+        else:
+            self.suspicion.narrow([taken for part in parts for taken in self.ledger.take_back(part)])
+
+    def _failed(self, batch: Batch, error: dict[str, Any], now: float) -> None:
+        """Count a failed attempt of the one task of a batch: it is tried again, or has failed for good."""
         batch.failures += 1
-        batch.error = message.error or {}
         self._journal.tried(self.name, batch.first, batch.failures, batch.deaths)
-        if batch.failures < self.source.max_attempts and batch.error.get("retry", True) is not False:
-            batch.shunned = peer.address
+        if batch.failures < self.source.max_attempts and error.get("retry", True) is not False:
+            batch.shunned = batch.holder
             delay = self.source.retry_delay * 2 ** (batch.failures - 1)
             batch.not_before = now + delay * self._options.jitter()
             self._take_back([batch])
         else:
+            self.ledger.blame(batch, error)
             self._fail(batch, now)
 
     def _fail(self, batch: Batch, now: float) -> None:
         """Let the collector know that a task has failed for good."""
         self.ledger.leave(batch, COLLECTOR)
-        batch.number, batch.given_at = 0, now
+        self.overdue.failed(batch, now)
 
     def _on_return(self, peer: Peer, message: Message, _now: float) -> None:
         """Take back what a worker has not begun; with a credit of 0, also what crosses its message."""
@@ -311,7 +323,7 @@ class TaskBook:
         self.roster.credit(peer, message)
         for batch in self.ledger.held_by(peer.address):
             if batch.number <= (message.number or 0):
-                self.redelivered += sum(b.count for b in self.ledger.take_back(batch, message.ranges))
+                self.ledger.take_back(batch, message.ranges)
             elif everything:
                 self._take_back([batch])
 
@@ -327,72 +339,5 @@ class TaskBook:
 
     # -- tasks --------------------------------------------------------------
 
-    def _room(self, peer: Peer) -> int:
-        """Tell how many tasks a worker may be given now."""
-        if not peer.started or peer.ended:
-            return 0
-        held = self.ledger.holds(peer.address)
-        if held and peer.quarantined:
-            return 0
-        if peer.lockstep:
-            return int(peer.asks and held < LOCKSTEP_LIMIT)
-        room = peer.credit - held
-        # many small batches cost more than few large ones: wait for a quarter of the credit, unless idle
-        if room < 1 or (held and room < peer.credit // 4):
-            return 0
-        return 1 if self.source.gated else min(room, max(1, peer.credit // 2))
-
-    def _next_batch(self, peer: Peer, room: int, now: float) -> Batch | None:
-        """Find what to give: something that waits, or else something new."""
-        batch = self.ledger.take_waiting(peer.address, room, now, alone=self.roster.working == 1)
-        if batch is not None:
-            return batch
-        ledger, options = self.ledger, self._options
-        if ledger.open_count >= options.max_open or ledger.open_bytes >= options.max_open_bytes:
-            return None
-        if (self.source.gated and not self.gate.may_ask(now)) or self.source.exhausted:
-            return None
-        body, count = self.source.fill(room, peer.address)
-        batch = ledger.record(body, count)
-        self._journal.made(self.name, batch.first, count, body)
-        return batch
-
-    def _send(self, parcels: list[tuple[Peer, Batch]]) -> bool:
-        """Send batches that were given, once they are written down; tell whether any was sent."""
-        self._journal.commit()
-        sent = [self._send_one(peer, batch) for peer, batch in parcels]
-        parcels.clear()
-        return any(sent)
-
-    def _send_one(self, peer: Peer, batch: Batch) -> bool:
-        message = Message(
-            messages.MESSAGE_TYPE_DATA,
-            self.name,
-            run=self._run,
-            attempt=batch.attempt,
-            body=batch.body,
-            n=batch.count,
-        )
-        if peer.lockstep:
-            message.id = batch.first
-        else:
-            message.ids = [(batch.first, batch.count)]
-            message.number = batch.number
-            message.order = peer.order
-        outcome = self.roster.send(peer.address, message)
-        if outcome is Outcome.SENT:
-            peer.number += 1
-            peer.asks = False
-            peer.quarantined = bool(batch.suspects)
-            return True
-        attempt = batch.attempt - 1
-        for part in self.ledger.take_back(batch):
-            part.attempt = attempt
-        if outcome is Outcome.GONE:
-            self.lost(peer.address)
-        return False
-
     def _take_back(self, batches: list[Batch]) -> int:
-        count = sum(part.count for batch in batches for part in self.ledger.take_back(batch))
-        self.redelivered += count
-        return count
+        return sum(part.count for batch in batches for part in self.ledger.take_back(batch))

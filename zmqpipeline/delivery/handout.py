@@ -1,0 +1,155 @@
+"""Who gets which tasks next: the room that each worker has, and what is sent into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zmqpipeline.delivery.ports import Outcome
+from zmqpipeline.delivery.shares import Shares
+from zmqpipeline.wire import messages
+from zmqpipeline.wire.envelope import Message
+
+if TYPE_CHECKING:
+    from zmqpipeline.delivery.gate import Gate
+    from zmqpipeline.delivery.ledger import Batch, Ledger
+    from zmqpipeline.delivery.ports import Journal, Options, Source
+    from zmqpipeline.delivery.roster import Peer, Roster
+    from zmqpipeline.delivery.suspicion import Suspicion
+
+#: unacknowledged tasks that a lock-step worker may have: one that does not echo ids gets no more
+LOCKSTEP_LIMIT = 16
+
+
+class Handout:
+    """Gives the tasks of one type to its workers.
+
+    Parameters
+    ----------
+    run
+        the id of this run
+    source
+        where new tasks come from
+    gate
+        says when a gated task may be asked
+    ledger
+        the book of what is open; what waits there goes first
+    roster
+        the workers
+    suspicion
+        says who has to be empty before suspects can be handed out
+    options
+        limits
+    journal
+        where new batches are written down before they are sent
+
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - all that it chooses by
+        self,
+        run: str,
+        source: Source,
+        gate: Gate,
+        ledger: Ledger,
+        roster: Roster,
+        suspicion: Suspicion,
+        options: Options,
+        journal: Journal,
+    ) -> None:
+        self.redelivered = 0  #: tasks that were handed out again
+        self._run = run
+        self._source = source
+        self._gate = gate
+        self._ledger = ledger
+        self._roster = roster
+        self._suspicion = suspicion
+        self._shares = Shares(ledger, options)
+        self._journal = journal
+
+    def turn(self, now: float) -> bool:
+        """Give each worker that has room one batch; tell whether anything was given."""
+        given = False
+        parcels: list[tuple[Peer, Batch]] = []
+        emptied = self._suspicion.emptied(self._roster, now)
+        self._shares.divide(self._roster.working)
+        for peer in list(self._roster.peers.values()):
+            if peer is emptied or (room := self._room(peer)) < 1:
+                continue
+            batch = self._next_batch(peer, room, now)
+            if batch is not None:
+                self._ledger.give(batch, peer.address, peer.number + 1)
+                batch.given_at = now
+                parcels.append((peer, batch))
+                if self._journal.due:
+                    given = self._send(parcels) or given
+        given = self._send(parcels) or given
+        if given:
+            self._roster.rotate()
+        return given
+
+    def _room(self, peer: Peer) -> int:
+        """Tell how many tasks a worker may be given now."""
+        if not peer.started or peer.ended or peer.suspect:
+            return 0
+        held = self._ledger.holds(peer.address)
+        if held and (peer.quarantined or self._shares.is_heavy(peer.address)):
+            return 0
+        if peer.lockstep:
+            return int(peer.asks and held < LOCKSTEP_LIMIT)
+        credit = min(peer.credit, self._shares.tasks)
+        room = credit - held
+        # many small batches cost more than few large ones: wait for a quarter of the credit, unless idle
+        if room < 1 or (held and room < credit // 4):
+            return 0
+        return 1 if self._source.gated else min(room, max(1, credit // 2))
+
+    def _next_batch(self, peer: Peer, room: int, now: float) -> Batch | None:
+        """Find what to give: something that waits, or else something new."""
+        ledger = self._ledger
+        batch = ledger.take_waiting(peer.address, room, now, alone=self._roster.working == 1)
+        if batch is not None:
+            return batch
+        if self._shares.is_full or (self._source.gated and not self._gate.may_ask(now)):
+            return None
+        if self._source.exhausted:
+            return None
+        body, count = self._source.fill(room, peer.address)
+        batch = ledger.record(body, count)
+        self._journal.made(self._roster.name, batch.first, count, body)
+        return self._shares.fitting(batch)
+
+    def _send(self, parcels: list[tuple[Peer, Batch]]) -> bool:
+        """Send batches that were given, once they are written down; tell whether any was sent."""
+        self._journal.commit()
+        sent = [self._send_one(peer, batch) for peer, batch in parcels]
+        parcels.clear()
+        return any(sent)
+
+    def _send_one(self, peer: Peer, batch: Batch) -> bool:
+        message = Message(
+            messages.MESSAGE_TYPE_DATA,
+            self._roster.name,
+            run=self._run,
+            attempt=batch.attempt,
+            body=batch.body,
+            n=batch.count,
+        )
+        if peer.lockstep:
+            message.id = batch.first
+        else:
+            message.ids = [(batch.first, batch.count)]
+            message.number = batch.number
+            message.order = peer.order
+        outcome = self._roster.send(peer.address, message)
+        if outcome is Outcome.SENT:
+            peer.number += 1
+            peer.asks = False
+            peer.quarantined = bool(batch.suspects)
+            if batch.attempt > 1:
+                self.redelivered += batch.left
+            return True
+        attempt = batch.attempt - 1
+        for part in self._ledger.take_back(batch):
+            part.attempt = attempt
+        if outcome is Outcome.GONE:
+            self._roster.unreachable(peer)
+        return False
