@@ -144,7 +144,7 @@ class Collector(DeclaredRole, abc.ABC):
         self._has_ack_data = cls.get_ack_data is not Collector.get_ack_data
         self.receiver = self._bound(zmq.PULL, self.endpoint)
         self.ack_sender = self._bound(zmq.PUSH, self.ack_endpoint, watch=True)
-        self._greeted = False
+        self._greeted = self._met = False
         self._ended: bool | None = None
         self._hello_at = self._beat_at = self._stop_at = self._heard = 0.0
 
@@ -186,6 +186,9 @@ class Collector(DeclaredRole, abc.ABC):
             if answer is not None:
                 self.metadata = message.data if isinstance(message.data, dict) else {}
                 self._greeted = self._say(answer)  # without room for it, HELLO is said again
+                if not self._met:
+                    self._met = True
+                    self._event("started")
         elif not self._settlement.belongs(message):
             self._refuse(message)
         elif message.type == messages.MESSAGE_TYPE_DATA:

@@ -54,7 +54,7 @@ class Role:
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline")
 
     #: told how the start goes: ``"ready"`` once everything is open; ``"starting"`` and ``"started"``
-    #: around init_worker
+    #: around init_worker; ``"started"`` once a collector has met its distributor
     on_event: Callable[[str], None] | None = None
 
     # state, set here because a subclass need not call our __init__

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -153,6 +154,38 @@ if data["n"] == 5 and not os.path.exists("died"):
     found = results(command.folder)
     assert set(found) == set(expected())
     assert found["finished"] == 1
+    command.assert_clean()
+
+
+def test_a_collector_that_is_killed_before_it_has_finished_is_replaced(command: Command) -> None:
+    kills = (
+        'if not os.path.exists("died"):\n    Path("died").touch()\n    os.kill(os.getpid(), signal.SIGKILL)'
+    )
+    finishes = '        with open("results", "a") as results:\n            print("finished"'
+    text = two_tasks()
+    assert text.count(finishes) == 1
+    command.write("app.py", text.replace(finishes, textwrap.indent(kills, " " * 8) + "\n" + finishes))
+    code, run = command.run("run", "app.py", "-w", "1")
+    assert code == 0, run.output
+    assert results(command.folder) == expected()
+    run.wait_for(r"Keeps\[\d+\] has ended \(killed by SIGKILL\): another one takes its place$")
+    command.assert_clean()
+
+
+@pytest.mark.parametrize("last", ["Keeps", "First"])
+def test_a_collector_that_crashes_behind_its_goodbye_is_not_missed(command: Command, last: str) -> None:
+    # what is registered runs when the process ends; the one that is to be last sleeps before
+    crashes = 'atexit.register(os.kill, os.getpid(), signal.SIGKILL); print("finished")'
+    lingers = "\n    def initialize(self, metadata):\n        atexit.register(time.sleep, 2.0)\n"
+    text = two_tasks().replace("import os\n", "import atexit\nimport os\n")
+    if last == "Keeps":
+        crashes = f"{crashes}; atexit.register(time.sleep, 2.0)"
+    else:
+        text = text.replace("    n = 0\n", f"    n = 0\n{lingers}")
+    command.write("app.py", text.replace('        print("finished")\n', f"        {crashes}\n"))
+    code, run = command.run("run", "app.py", "-w", "1")
+    assert code == 0, run.output
+    assert results(command.folder) == expected()
     command.assert_clean()
 
 

@@ -109,7 +109,7 @@ class Dispatch:
             self.collector_ready = False
             said = message.data if isinstance(message.data, dict) else {}
             self.collector_ended = self._end_sent and said.get("ended") is True
-            if self._end_sent and not self.stopping:
+            if self.collector_ended and not self.stopping:
                 self._journal.finished()
         else:
             self.strays += 1

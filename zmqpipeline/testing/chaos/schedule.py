@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 #: what can be done to a process at any instant, and how often one is chosen before another
 _ACTIONS = {"kill": 10, "stop": 6, "segv": 2, "abort": 1, "memory": 1}
 #: what a process can do to itself when it comes by a point
-_ACTIONS_AT = {"kill": 10, "stop": 3, "segv": 2, "abort": 1}
+_ACTIONS_AT = {"kill": 10, "stop": 3, "segv": 2, "abort": 1, "memory": 2}
 #: what the execution of a task can do to its worker
 _ACTIONS_OF_TASKS = {"segv": 4, "kill": 2, "memory": 2, "abort": 1}
 _ROLES = {"worker": 6, "collector": 2, "distributor": 2}

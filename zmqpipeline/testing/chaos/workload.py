@@ -51,6 +51,7 @@ _SIGNALS = {
 }
 _LIMITS = resource.getrlimit(resource.RLIMIT_AS)
 _MEBIBYTE = 1024 * 1024
+_hoard: list[bytes] = []
 
 
 def note(what: str, *words: object) -> None:
@@ -73,8 +74,10 @@ def take(point: str) -> str:
 def act(action: str, point: str) -> None:
     """Do something to this process."""
     note("fault", action, point)
-    if action == "memory":
+    if action == "memory" and point == "task":
         _run_short_of_memory()
+    elif action == "memory":
+        _starve()
     else:
         os.kill(os.getpid(), _SIGNALS[action])
         time.sleep(0.0 if action == "stop" else 10.0)  # the signal may hit another thread, a moment later
@@ -88,12 +91,26 @@ def at(point: str) -> None:
 
 
 def _run_short_of_memory() -> None:
-    size = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + 16 * _MEBIBYTE, _LIMITS[1]))
+    """Ask for too much, once."""
+    _limit_memory(16 * _MEBIBYTE)
     try:
         bytearray(256 * _MEBIBYTE)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, _LIMITS)
+
+
+def _starve() -> None:
+    """Take all memory that there is, and keep it: whatever comes next gets none."""
+    _limit_memory(0)
+    for size in (_MEBIBYTE, 65536, 4096, 600, 256, 64):
+        with contextlib.suppress(MemoryError):
+            while True:
+                _hoard.append(bytes(size))
+
+
+def _limit_memory(rest: int) -> None:
+    size = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + rest, _LIMITS[1]))
 
 
 def always_fails(number: int) -> bool:
