@@ -74,6 +74,7 @@ class Case:
         for second in range(int(seconds) + 1):
             self.book.overdue.heard(self.now + second)
         self.now += seconds
+        self.book.overdue.heard(self.now)
         self.book.tick(self.now)
         return self.departed()
 

@@ -208,7 +208,7 @@ class TaskBook:
     def tick(self, now: float) -> None:
         """Ping who was silent, and hand out again what was finished and never acknowledged."""
         self.overdue.remind(now)
-        self._take_back(self.overdue.due(now))
+        self._take_back(self.overdue.due())
         for batch in self.suspicion.judge():
             self._fail(batch, now)
         self.roster.tick(now)
