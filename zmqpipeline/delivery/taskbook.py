@@ -309,12 +309,12 @@ class TaskBook:
 
     def _on_return(self, peer: Peer, message: Message, _now: float) -> None:
         """Take back what a worker has not begun; with a credit of 0, also what crosses its message."""
-        everything = message.credit == 0 and message.order is not None and message.order > peer.order
+        void = (message.order or 0) if message.credit == 0 else 0
         self.roster.credit(peer, message)
         for batch in self.ledger.held_by(peer.address):
             if batch.number <= (message.number or 0):
                 self.redelivered += sum(b.count for b in self.ledger.take_back(batch, message.ranges))
-            elif everything:
+            elif batch.order < void:  # not by the order of arrival: a later credit may have overtaken this
                 self._take_back([batch])
 
     def _on_goodbye(self, peer: Peer, _message: Message, _now: float) -> None:
@@ -378,7 +378,7 @@ class TaskBook:
         else:
             message.ids = [(batch.first, batch.count)]
             message.number = batch.number
-            message.order = peer.order
+            message.order = batch.order = peer.order
         outcome = self.roster.send(peer.address, message)
         if outcome is Outcome.SENT:
             peer.number += 1
