@@ -132,6 +132,13 @@ def test_start_tells_the_collector_its_run_its_life_and_what_is_settled() -> Non
     assert start.settled == {"t": [], "u": []}
 
 
+def test_start_says_which_hello_it_answers() -> None:
+    case = Case(t=(3, []))
+    case.hears("HELLO", run=None, number=2)
+    (start,) = case.link.told()
+    assert start.number == 2
+
+
 def test_hello_is_answered_as_often_as_it_is_said() -> None:
     case = Case(t=(3, []))
     case.link.room = False
