@@ -18,7 +18,7 @@ from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.delivery.settlement import Settlement
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.errors import SerializationError
-from zmqpipeline.role import DeclaredRole, PeerClock
+from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT
 from zmqpipeline.wire import envelope, messages, serializer, sockets
@@ -139,7 +139,7 @@ class Collector(DeclaredRole, abc.ABC):
 
     def _open(self) -> None:
         self._settlement = Settlement(uuid.uuid4().hex)
-        self._distributor = PeerClock(f"the distributor behind {self.ack_endpoint}", self.peer_timeout)
+        self._distributor = self._peer_clock(f"the distributor behind {self.ack_endpoint}")
         cls = type(self)
         self._has_ack_data = cls.get_ack_data is not Collector.get_ack_data
         self.receiver = self._bound(zmq.PULL, self.endpoint)

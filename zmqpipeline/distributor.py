@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import random
 import time
 import uuid
-from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
 
 from zmqpipeline import registry
+from zmqpipeline.connections import Connections
 from zmqpipeline.delivery.dispatch import Dispatch, Statistics
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import NO_JOURNAL, Options
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.descriptors import EndpointAddress
+from zmqpipeline.ends import Ends
 from zmqpipeline.errors import DeclarationError, EndpointError
 from zmqpipeline.link import SocketLink
-from zmqpipeline.role import PeerClock, Role
+from zmqpipeline.role import Role
 from zmqpipeline.source import TaskSource
 from zmqpipeline.stopping import NOW, RUNNING
 from zmqpipeline.task import Task
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 #: messages read from one socket before the others get their turn
 _DRAIN = 64
-#: ends of processes that are kept for an error that may need them
-_REMEMBERED_ENDS = 1000
 
 
 class Distributor(Role):
@@ -101,7 +99,7 @@ class Distributor(Role):
         self.on_progress = on_progress
         self.metadata: dict[str, Any] = {}
         self.tasks: dict[str, Task] = {}
-        self._ends: dict[tuple[str, int], str] = {}
+        self._ends = Ends()
         if isinstance(tasks, type):
             raise DeclarationError(f"Distributor: tasks is {tasks!r}, expected a list of Tasks")
         self._own_tasks = None if tasks is None else list(tasks)
@@ -152,9 +150,10 @@ class Distributor(Role):
         return self._dispatch.statistics() if self._is_open else self._final
 
     def note_end(self, pid: int, how: str, host: str | None = None) -> None:
-        """Tell how the process of a worker has ended, for the error of a task that kills workers.
+        """Tell how the process of a worker has ended.
 
-        Whoever supervises workers may call it, from any thread.
+        What it had is handed out again, whatever its connection looks like, and an error of a task that
+        kills workers says how. Whoever supervises workers may call it, from any thread.
 
         Parameters
         ----------
@@ -166,9 +165,9 @@ class Distributor(Role):
             where it ran; this host if omitted
 
         """
-        self._ends[host or platform.node(), pid] = how
-        while len(self._ends) > _REMEMBERED_ENDS:
-            del self._ends[next(iter(self._ends))]
+        self._ends.note(pid, how, host)
+        if self._stopper is not None:
+            self._stopper.wake()
 
     def shutdown(self) -> None:
         """Stop early: hand out nothing more, wait for what is under way, and let everybody end."""
@@ -182,8 +181,12 @@ class Distributor(Role):
         self._journal = journal = self._open_journal()
         kept = NO_JOURNAL if journal is None else journal
         run = uuid.uuid4().hex if journal is None else journal.past.run
-        self._options = Options(jitter=lambda: random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, hides nothing
-        self._link = SocketLink(self._options)
+        self._options = Options(
+            ping_interval=self.heartbeat_interval,
+            patience=self.heartbeat_timeout,
+            jitter=lambda: random.uniform(0.5, 1.5),  # noqa: S311 - spreads retries, hides nothing
+        )
+        self._link = SocketLink(self._is_stalled)
         sources: dict[str, TaskSource] = {}
         books = []
         for name, task in self.tasks.items():
@@ -191,21 +194,17 @@ class Distributor(Role):
             depends = [str(other) for other in task.dependencies]
             sources[name] = source = TaskSource(task, self._options.max_message)
             book = TaskBook(name, source, depends, self._link, run, Ledger(envelope.cut), self._options, kept)
-            book.ends = self._ends
+            book.ends = self._ends.how
             books.append(book)
         self._connect()
-        #: events of connections that are still to come, and are known already
-        self._outdated: Counter[tuple[str, int]] = Counter()
         self._dispatch = Dispatch(run, books, self._link, self._options, kept)
         if journal is not None:
             self._resume(journal, sources)
         self._is_open = True
         if not self.receive_metadata and self._dispatch.metadata is None:
             self._dispatch.set_metadata({})
-        self._collector = PeerClock(f"the collector at {self.collector_ack_endpoint}", self.peer_timeout)
-        self._workers = {
-            book.name: PeerClock(f"each worker of {book.name}", self.peer_timeout) for book in books
-        }
+        self._collector = self._peer_clock(f"the collector at {self.collector_ack_endpoint}")
+        self._workers = {book.name: self._peer_clock(f"each worker of {book.name}") for book in books}
         self._progress_at = self._stop_at = 0.0
 
     def _connect(self) -> None:
@@ -216,9 +215,7 @@ class Distributor(Role):
         self._link.sink = self._connected(zmq.PUSH, self.collector_endpoint)
         self._acks = self._connected(zmq.PULL, self.collector_ack_endpoint, watch=True)
         *router_watches, self._ack_watch = self._watches
-        self._router_watches = dict(zip(self.tasks, router_watches, strict=True))
-        #: the workers by the file descriptor of their connection
-        self._descriptors: dict[str, dict[int, bytes]] = {name: {} for name in self.tasks}
+        self._connections = Connections(dict(zip(self.tasks, router_watches, strict=True)))
 
     def _serve(self) -> None:
         dispatch = self._dispatch
@@ -229,9 +226,10 @@ class Distributor(Role):
             now = time.monotonic()
             if dispatch.finished(now):
                 break
-            ready = self._poll(poller, now if busy else dispatch.wake_at(now))
+            ready = self._poll(poller, now if busy else min(dispatch.wake_at(now), self._ends.due_at))
             now = time.monotonic()
-            self._read(ready, now)
+            while self._read(ready, now) and dispatch.judges(now):
+                ready = dict(poller.poll(0))  # nobody is late whose word has arrived
             self._check_stop(now)
             busy = dispatch.advance(now)
             self._check_peers(now)
@@ -243,9 +241,13 @@ class Distributor(Role):
             self._journal.commit()
         self._report(None)
 
-    def _read(self, ready: dict[Any, int], now: float) -> None:
+    def _read(self, ready: dict[Any, int], now: float) -> bool:
+        """Take in what has arrived; tell whether there may be more."""
+        most = 0
         if self._acks in ready:
-            for frames in sockets.receive(self._acks, _DRAIN):
+            received = sockets.receive(self._acks, _DRAIN)
+            most = len(received)
+            for frames in received:
                 message = envelope.decode(frames[-1]) if len(frames) == 1 else None
                 if message is None:
                     self._dispatch.strays += 1
@@ -253,28 +255,24 @@ class Distributor(Role):
                     self._dispatch.from_collector(message, now)
         for name, router in self._link.routers.items():
             if router in ready:
-                self._read_workers(name, router, now)
+                most = max(most, self._read_workers(name, router, now))
         if self._metadata_socket is not None and self._metadata_socket in ready:
             self._receive_metadata(self._metadata_socket)
+        return most == _DRAIN
 
-    def _read_workers(self, name: str, router: Socket, now: float) -> None:
-        for descriptor, frames in sockets.receive_from(router, _DRAIN):
+    def _read_workers(self, name: str, router: Socket, now: float) -> int:
+        received = sockets.receive_from(router, _DRAIN)
+        for descriptor, frames in received:
             # [address, delimiter, envelope], as a REQ socket sends it
             message = envelope.decode(frames[2]) if len(frames) == 3 and not frames[1] else None
             if message is None:
                 self._dispatch.strays += 1
             else:
-                self._came_by(name, descriptor, frames[0])
+                before = self._connections.came_by(name, descriptor, frames[0])
+                if before is not None:
+                    self._dispatch.connection_gone(name, before)
                 self._dispatch.from_worker(name, frames[0], message, now)
-
-    def _came_by(self, name: str, descriptor: int, address: bytes) -> None:
-        """Remember which connection a worker has; one that has another worker now was closed before."""
-        known = self._descriptors[name].get(descriptor)
-        if known is not None and known != address:
-            self._dispatch.connection_gone(name, known)
-            self._outdated[name, descriptor] += 1
-        if descriptor >= 0:  # inproc has none
-            self._descriptors[name][descriptor] = address
+        return len(received)
 
     def _receive_metadata(self, socket: Socket) -> None:
         """Take metadata in, and answer; what is not metadata is answered with a failure."""
@@ -316,7 +314,7 @@ class Distributor(Role):
             self._dispatch.give_up()
             return
         self._collector.check(now)
-        self._check_workers()
+        self._check_workers(now)
         for name, book in self._dispatch.books.items():
             clock = self._workers[name]
             if book.peers or book.phase is not Phase.OPEN:
@@ -326,19 +324,18 @@ class Distributor(Role):
             if self._dispatch.ended_at is None:
                 clock.check(now)
 
-    def _check_workers(self) -> None:
+    def _check_workers(self, now: float) -> None:
         """Take back the tasks of the workers whose connection has ended."""
-        for name, watch in self._router_watches.items():
-            for descriptor in watch.drain().gone:
-                if self._outdated[name, descriptor]:
-                    self._outdated[name, descriptor] -= 1
-                else:
-                    self._dispatch.connection_gone(name, self._descriptors[name].pop(descriptor, None))
-        for lost in self._dispatch.departures():
-            self.logger.warning(
-                "lost a worker of %s (pid %s on %s), with %d unfinished tasks",
-                lost.task, lost.peer.info.get("pid", "?"), lost.peer.info.get("host", "?"), lost.count,
-            )  # fmt: skip
+        for name, address in self._connections.ended():
+            self._dispatch.connection_gone(name, address)
+        for host, pid in self._ends.due(now):
+            self._dispatch.process_ended(host, pid)
+        for news in self._dispatch.news():
+            self.logger.log(logging.WARNING if news.fate.is_trouble else logging.INFO, "%s", news)
+
+    def _forgive(self, seconds: float) -> None:
+        super()._forgive(seconds)
+        self._dispatch.stalled(seconds, time.monotonic())
 
     def _report(self, now: float | None) -> None:
         """Tell the program how far it is."""

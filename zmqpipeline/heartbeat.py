@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from zmqpipeline.execution import Execution
     from zmqpipeline.role import Context
 
-#: how often a worker says what it has not finished, in seconds
-HEARTBEAT = 1.0
 #: how often it is looked whether a call takes long, in seconds, while there are calls
 GLANCE = 0.01
 #: a call that takes so long is a slow one, in seconds
@@ -67,6 +65,8 @@ class Heartbeat(threading.Thread):
         where to connect
     shared
         what to look at
+    liveness
+        how often to beat, if the distributor does not want to hear more often, and when a peer is gone
     logger, subject
         for the log
     give_up
@@ -80,6 +80,7 @@ class Heartbeat(threading.Thread):
         endpoint: str,
         collector_endpoint: str,
         shared: Shared,
+        liveness: sockets.Liveness,
         logger: logging.Logger,
         subject: str,
         give_up: Callable[[], bool],
@@ -89,6 +90,9 @@ class Heartbeat(threading.Thread):
         self._endpoint = endpoint
         self._collector_endpoint = collector_endpoint
         self._shared = shared
+        self._liveness = liveness
+        wanted = shared.assignment.heartbeat_interval
+        self._interval = liveness.interval if wanted is None else min(liveness.interval, wanted)
         self._logger = logger
         self._subject = subject
         self._give_up = give_up
@@ -105,8 +109,8 @@ class Heartbeat(threading.Thread):
     def run(self) -> None:
         """Watch and beat until it is stopped."""
         identity = f"heartbeat-{uuid.uuid4().hex}".encode()
-        dealer = sockets.make_socket(self._context, zmq.DEALER, identity=identity)
-        push = sockets.make_socket(self._context, zmq.PUSH)
+        dealer = sockets.make_socket(self._context, zmq.DEALER, identity=identity, liveness=self._liveness)
+        push = sockets.make_socket(self._context, zmq.PUSH, liveness=self._liveness)
         try:
             sockets.connect(dealer, self._endpoint)
             sockets.connect(push, self._collector_endpoint)
@@ -126,7 +130,7 @@ class Heartbeat(threading.Thread):
 
     def _watch(self) -> None:
         shared = self._shared
-        beat_at = time.monotonic() + HEARTBEAT
+        beat_at = time.monotonic() + self._interval
         while not self._stopped.is_set():
             if any(shared.executions):
                 self._stopped.wait(GLANCE)
@@ -135,7 +139,7 @@ class Heartbeat(threading.Thread):
                 shared.wake.clear()
             now = time.monotonic()
             if now >= beat_at:
-                beat_at = now + HEARTBEAT
+                beat_at = now + self._interval
                 self._beat()
             for index, execution in enumerate(shared.executions):
                 self._look(index, execution, now)

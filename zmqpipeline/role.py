@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import zmq
 
 from zmqpipeline.declarations import Declared
-from zmqpipeline.errors import PeerTimeoutError, Stopped
+from zmqpipeline.errors import Stopped
+from zmqpipeline.peerclock import PeerClock
 from zmqpipeline.stopping import NOW, RUNNING, Stopper
 from zmqpipeline.wire import binding, sockets
 
@@ -45,6 +46,10 @@ class Role:
     stop_timeout: float = 10.0
     #: how often a role says who it waits for, in seconds
     announce_interval: float = 10.0
+    #: how often peers give each other a sign of life, in seconds
+    heartbeat_interval: float = sockets.LIVENESS.interval
+    #: how long such a sign may stay away: then the connection has ended, in seconds
+    heartbeat_timeout: float = sockets.LIVENESS.timeout
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline")
 
@@ -97,7 +102,8 @@ class Role:
         self._sockets: list[Socket] = []
         self._bindings: list[binding.Binding] = []
         self._watches: list[sockets.Watch] = []
-        self._announced = time.monotonic()
+        self._clocks: list[PeerClock] = []
+        self._announced = self._polled_at = time.monotonic()
         _raise_descriptor_limit()
         _running.add(self)
         with stopper.installed():
@@ -175,8 +181,12 @@ class Role:
     def _level(self) -> int:
         return RUNNING if self._stopper is None else self._stopper.level
 
+    @property
+    def _liveness(self) -> sockets.Liveness:
+        return sockets.Liveness(self.heartbeat_interval, self.heartbeat_timeout)
+
     def _make(self, kind: int, *, identity: bytes | None = None) -> Socket:
-        made = sockets.make_socket(self.context, kind, identity=identity)
+        made = sockets.make_socket(self.context, kind, identity=identity, liveness=self._liveness)
         self._sockets.append(made)
         return made
 
@@ -222,7 +232,26 @@ class Role:
         ready = dict(poller.poll(int(wait * 1000 + 0.999)))
         if self._stopper is not None and self._stopper.fileno() in ready:
             self._stopper.awake()
+        now = time.monotonic()
+        stalled = now - self._polled_at - wait
+        self._polled_at = now
+        if stalled > self.heartbeat_timeout / 2:
+            self._forgive(stalled)
         return ready
+
+    def _is_stalled(self) -> bool:
+        """Tell whether nothing was read for long, for user code or a stop: others may have given up."""
+        return time.monotonic() - self._polled_at > self.heartbeat_timeout / 2
+
+    def _peer_clock(self, name: str) -> PeerClock:
+        """Make a clock for a peer: it leaves out the time in which this role could not look."""
+        self._clocks.append(PeerClock(name, self.peer_timeout))
+        return self._clocks[-1]
+
+    def _forgive(self, seconds: float) -> None:
+        """Hold nothing against the peers that may have happened while this process was stalled."""
+        for clock in self._clocks:
+            clock.forgive(seconds)
 
     def _announce(self, waits_for: Callable[[], list[str]]) -> None:
         """Say, once in a while, who is waited for."""
@@ -263,55 +292,6 @@ getattr(threading, "_register_atexit", atexit.register)(_stop_all)
 
 class DeclaredRole(Declared, Role):
     """A role that users subclass."""
-
-
-class PeerClock:
-    """Remembers since when a peer that was met is away.
-
-    Parameters
-    ----------
-    name
-        what to call it in an error
-    timeout
-        how long it may be away, in seconds
-
-    """
-
-    def __init__(self, name: str, timeout: float) -> None:
-        self._name = name
-        self._timeout = timeout
-        self.met = False
-        self._gone_since: float | None = None
-
-    @property
-    def away(self) -> bool:
-        """Whether it was met and is away."""
-        return self._gone_since is not None
-
-    def came(self) -> None:
-        """Note that it is there."""
-        self.met = True
-        self._gone_since = None
-
-    def went(self, now: float) -> None:
-        """Note that it is away, if it was ever met."""
-        if self.met and self._gone_since is None:
-            self._gone_since = now
-
-    def check(self, now: float) -> None:
-        """Raise if it has been away for too long.
-
-        Raises
-        ------
-        zmqpipeline.errors.PeerTimeoutError
-            names the peer
-
-        """
-        if self._gone_since is not None and now - self._gone_since > self._timeout:
-            raise PeerTimeoutError(
-                f"{self._name} has been gone for {self._timeout:g} s: start it again and then this role, "
-                f"or set peer_timeout to wait longer"
-            )
 
 
 def _raise_descriptor_limit() -> None:

@@ -162,7 +162,7 @@ class Service(Role):
         made.sndhwm = high_water_mark
         # What clients send is read at once, and refused beyond the limits: so no receive queue grows, though
         # none may be bounded (see sockets.py). A stopped host is noticed when probes are not acknowledged.
-        made.setsockopt(zmq.TCP_MAXRT, sockets.HEARTBEAT_TIMEOUT)
+        made.setsockopt(zmq.TCP_MAXRT, round(self.heartbeat_timeout * 1000))
         self._bindings.append(binding.bind(made, address))
         self.logger.info("%s listens at %s", self._subject(), address)
         return made

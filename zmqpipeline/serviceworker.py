@@ -13,7 +13,7 @@ import zmq
 from zmqpipeline.declarations import Method
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.failure import describe
-from zmqpipeline.role import DeclaredRole, PeerClock
+from zmqpipeline.role import DeclaredRole
 from zmqpipeline.service import MAX_FRAME, REMOTE, failure
 from zmqpipeline.stopping import StopNow
 from zmqpipeline.task import ENDPOINT, TASK_TYPE
@@ -87,7 +87,7 @@ class ServiceWorker(DeclaredRole, abc.ABC):
         """
 
     def _open(self) -> None:
-        self._clock = PeerClock(f"the broker at {self.endpoint}", self.peer_timeout)
+        self._clock = self._peer_clock(f"the broker at {self.endpoint}")
         self._join()
 
     def _serve(self) -> None:

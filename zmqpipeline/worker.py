@@ -22,7 +22,7 @@ from zmqpipeline.errors import DeclarationError
 from zmqpipeline.execution import Execution
 from zmqpipeline.heartbeat import Heartbeat, Shared
 from zmqpipeline.reporting import Reporter
-from zmqpipeline.role import DeclaredRole, PeerClock
+from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT, TASK_TYPE
 from zmqpipeline.wire import envelope, serializer, sockets
@@ -120,7 +120,7 @@ class Worker(DeclaredRole, abc.ABC):
         self.sender = self._connected(zmq.PUSH, self.collector_endpoint)
         self._results = sockets.Outbox(self.sender)
         self._heartbeat: Heartbeat | None = None
-        self._distributor = PeerClock(f"the distributor at {self.endpoint}", self.peer_timeout)
+        self._distributor = self._peer_clock(f"the distributor at {self.endpoint}")
         self._initialized = False
         self._packer = serializer.make_packer()
         self._credit = Credit(self._hands())
@@ -212,6 +212,7 @@ class Worker(DeclaredRole, abc.ABC):
             self.endpoint,
             self.collector_endpoint,
             self._shared,
+            self._liveness,
             self.logger,
             self._subject(),
             self._give_up,

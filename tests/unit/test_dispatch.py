@@ -460,14 +460,28 @@ def test_a_run_that_never_met_a_collector_ends_without_one() -> None:
 # -- workers that are gone -----------------------------------------------------------------------
 
 
+def test_the_end_of_a_process_is_enough_for_taking_back_what_it_had() -> None:
+    case = Case(t=(4, []), u=(4, []))
+    case.collector()
+    hello = Message("HELLO", "t", {"host": "h", "pid": 7})
+    case.dispatch.from_worker("t", b"t", hello, case.now)
+    case.dispatch.from_worker("t", b"t", Message("RDY", "t", run=RUN, credit=100), case.now)
+    case.worker("u")
+    case.dispatch.process_ended("another host", 7)
+    assert case.dispatch.news() == []
+    case.dispatch.process_ended("h", 7)
+    assert [(news.task, news.peer.address, news.count) for news in case.dispatch.news()] == [("t", b"t", 4)]
+    assert case.books["u"].ledger.holds(b"u") == 4
+
+
 def test_a_broken_connection_gives_back_the_tasks_of_whoever_cannot_be_reached() -> None:
     case = Case(t=(4, []))
     case.collector()
     worker = case.worker("t")
     case.link.outcomes[worker] = Outcome.GONE
     case.dispatch.connection_gone("t", None)
-    assert [(d.task, d.peer.address, d.count) for d in case.dispatch.departures()] == [("t", worker, 4)]
-    assert case.dispatch.departures() == []
+    assert [(d.task, d.peer.address, d.count) for d in case.dispatch.news()] == [("t", worker, 4)]
+    assert case.dispatch.news() == []
     assert case.dispatch.statistics().redelivered == 0, "nobody is there who could get them"
     del case.link.outcomes[worker]
     case.worker("t")
@@ -482,7 +496,7 @@ def test_a_lockstep_worker_is_gone_with_its_connection() -> None:
     case.advance()
     case.dispatch.connection_gone("t", A)
     case.dispatch.connection_gone("t", B)  # it is not in lock step, and it answers
-    assert [departure.peer.address for departure in case.dispatch.departures()] == [A]
+    assert [departure.peer.address for departure in case.dispatch.news()] == [A]
 
 
 def test_workers_are_asked_for_by_the_tick() -> None:
@@ -491,7 +505,7 @@ def test_workers_are_asked_for_by_the_tick() -> None:
     worker = case.worker("t")
     case.link.outcomes[worker] = Outcome.GONE
     case.advance(1.5)
-    assert [departure.peer.address for departure in case.dispatch.departures()] == [worker]
+    assert [departure.peer.address for departure in case.dispatch.news()] == [worker]
 
 
 # -- what others want to know -----------------------------------------------------------------------

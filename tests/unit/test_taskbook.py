@@ -78,8 +78,8 @@ class Case:
         return self.departed()
 
     def departed(self) -> list[bytes]:
-        found = [departure.peer.address for departure in self.book.departed]
-        self.book.departed.clear()
+        found = [departure.peer.address for departure in self.book.news]
+        self.book.news.clear()
         return found
 
     @property
@@ -252,7 +252,7 @@ def test_a_lockstep_worker_is_told_the_end_when_it_asks_and_never_before() -> No
     (end,) = case.says(A, "RDY", run=None)
     assert (end.type, end.run) == ("END", RUN)
     assert not case.book.peers
-    assert not case.book.departed, "it did not get lost"
+    assert not case.book.news, "it did not get lost"
 
 
 @pytest.mark.parametrize("kind", ["", "RDY"])
@@ -411,7 +411,7 @@ def test_a_worker_that_cannot_be_reached_is_lost_with_all_that_it_had() -> None:
     case.link.outcomes[A] = Outcome.GONE
     case.hand_out()
     assert A not in case.book.peers
-    (departure,) = case.book.departed
+    (departure,) = case.book.news
     assert (departure.task, departure.peer.address, departure.count) == ("t", A, 3)
     case.join(B, 10)
     # any of the three may have killed the worker: half of them first, and nothing else with them
@@ -635,11 +635,12 @@ def test_goodbye_gives_back_what_is_not_finished_and_waits_for_the_rest() -> Non
     case.beat(A, number, (1, 1), (3, 1))
     case.says(A, "BYE")
     assert A not in case.book.peers
-    assert not case.book.departed
+    assert not case.book.news
     case.join(B, 4)
     assert sorted(ids(case.given(B))) == [1, 3]
     case.acknowledge((0, 1))
     case.tick(11.0)
+    case.beat(B, 1, (1, 1), (3, 1))
     assert ids(case.given(B)) == [2]
 
 
@@ -674,6 +675,7 @@ def test_what_is_finished_and_not_acknowledged_in_time_is_handed_out_again() -> 
     case.tick(0.2)
     assert case.ledger.holds(NOBODY) == 1
     assert case.ledger.holds(A) == 2, "what runs is left alone, however long it takes"
+    case.beat(A, number, (2, 2))
     assert ids(case.given(A)) == [1]
 
 

@@ -50,6 +50,7 @@ class Assignment:
         self.task = task
         self.run: str | None = None
         self.max_message: int | None = None
+        self.heartbeat_interval: float | None = None  #: how often the distributor wants to hear, in seconds
         self.started = False
         self.ended = False
         self.reset = False
@@ -70,9 +71,7 @@ class Assignment:
         """Take in a message of the distributor."""
         if message.type == messages.MESSAGE_TYPE_WELCOME:
             self.run = message.run
-            limit = message.data.get("max_message") if isinstance(message.data, dict) else None
-            if isinstance(limit, int) and limit > 0:
-                self.max_message = limit
+            self._take_limits(message.data if isinstance(message.data, dict) else {})
         elif message.type == messages.MESSAGE_TYPE_RESET:
             self.reset = True
         elif self.run is None or message.run != self.run:
@@ -168,6 +167,13 @@ class Assignment:
             body=body,
             n=total(ids),
         )
+
+    def _take_limits(self, said: dict[str, Any]) -> None:
+        largest, interval = said.get("max_message"), said.get("heartbeat")
+        if isinstance(largest, int) and largest > 0:
+            self.max_message = largest
+        if isinstance(interval, int | float) and interval > 0:
+            self.heartbeat_interval = interval
 
     def _take(self, message: Message) -> None:
         tasks, ids = message.data, message.ids

@@ -14,8 +14,8 @@ from zmqpipeline.wire.envelope import Message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zmqpipeline.delivery.news import News
     from zmqpipeline.delivery.ports import Journal, Link, Options, Past
-    from zmqpipeline.delivery.roster import Departure
 
 #: how long workers may take to say goodbye after the collector did, in seconds
 FAREWELL = 2.0
@@ -121,12 +121,24 @@ class Dispatch:
                 book.lost(lockstep)
         book.probe()
 
-    def departures(self) -> list[Departure]:
-        """Take the list of workers whose connection has ended since the last call."""
-        found = [departure for book in self.books.values() for departure in book.departed]
+    def news(self) -> list[News]:
+        """Take the list of what has become of workers since the last call."""
+        found = [news for book in self.books.values() for news in book.news]
         for book in self.books.values():
-            book.departed.clear()
+            book.news.clear()
         return found
+
+    def process_ended(self, host: str, pid: int) -> None:
+        """Take back what the workers of a process had: whoever started it has seen it end."""
+        for book in self.books.values():
+            for peer in list(book.peers.values()):
+                if (peer.info.get("host"), peer.info.get("pid")) == (host, pid):
+                    book.lost(peer.address)
+
+    def stalled(self, seconds: float, now: float) -> None:
+        """Leave out a time in which this process could take nothing in: nobody is late because of it."""
+        for book in self.books.values():
+            book.stalled(seconds, now)
 
     def set_metadata(self, metadata: dict[str, Any]) -> None:
         """Take in what is sent to tasks, workers and the collector; nothing begins before."""
@@ -168,7 +180,7 @@ class Dispatch:
         self._journal.commit()
         if self._confirm_due:
             self._confirm()
-        if now - self._ticked >= self._options.ping_interval:
+        if self.judges(now):
             self._tick(now)
         busy = False
         if self.collector_ready and not self.stopping and self.ended_at is None:
@@ -181,6 +193,10 @@ class Dispatch:
         if self.ended_at is not None:
             self._end()
         return busy
+
+    def judges(self, now: float) -> bool:
+        """Tell whether the next :meth:`advance` finds out who is late: read before what has arrived."""
+        return now - self._ticked >= self._options.ping_interval
 
     def finished(self, now: float) -> bool:
         """Tell whether everybody knows that the run is over, or has had the time to."""

@@ -86,7 +86,7 @@ class Handout:
 
     def _room(self, peer: Peer) -> int:
         """Tell how many tasks a worker may be given now."""
-        if not peer.started or peer.ended:
+        if not peer.started or peer.ended or peer.suspect:
             return 0
         held = self._ledger.holds(peer.address)
         if held and peer.quarantined:
@@ -148,5 +148,5 @@ class Handout:
         for part in self._ledger.take_back(batch):
             part.attempt = attempt
         if outcome is Outcome.GONE:
-            self._roster.gone.append(peer.address)
+            self._roster.unreachable(peer)
         return False

@@ -43,6 +43,15 @@ class Overdue:
         self._restarted_at = now
         return [batch for batch in self._ledger.batches if batch.finished_at is not None]
 
+    def stalled(self, seconds: float) -> None:
+        """Leave out a time in which no ACK could be taken in."""
+        self._restarted_at += seconds
+        self._acknowledged_at += seconds
+        for batch in self._ledger.batches:
+            batch.given_at += seconds
+            if batch.finished_at is not None:
+                batch.finished_at += seconds
+
     def finished(self, holder: Hashable, now: float) -> None:
         """Note that a worker has finished all that it was sent."""
         for batch in self._ledger.held_by(holder):

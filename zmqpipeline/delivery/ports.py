@@ -159,6 +159,7 @@ class Options:
     """Times in seconds, sizes in tasks and bytes."""
 
     ping_interval: float = 1.0
+    patience: float = 4.0  #: how long a worker may be silent until it is suspect
     ack_timeout: float = 10.0
     ask_interval: float = 0.05  #: how often a gated task is asked again
     max_open: int = 200_000

@@ -33,6 +33,7 @@ class Peer:
     address: bytes
     lockstep: bool = False  #: it asks, gets one answer, asks again
     quarantined: bool = False  #: what it has is suspected of killing workers: it gets nothing else
+    suspect: bool = False  #: it is silent, though its connection is up: it gets nothing until it is heard
     asks: bool = False  #: a lock-step worker waits for its answer
     wants_start: bool = False
     welcomed: bool = False
@@ -44,15 +45,6 @@ class Peer:
     heard: float = 0.0
     pinged: float = 0.0
     info: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Departure:
-    """A worker whose connection ended, and how many tasks were taken back from it."""
-
-    task: str
-    peer: Peer
-    count: int
 
 
 class Roster:
@@ -81,6 +73,8 @@ class Roster:
         self.strays = 0  #: messages that made no sense
         #: whose connection was found to be gone; to be taken by whoever keeps the books
         self.gone: list[bytes] = []
+        #: until when nobody is lost because he cannot be reached; 0 if not at all
+        self._lenient_until = 0.0
         self._metadata: dict[str, Any] | None = None
         self._link = link
         self._run = run
@@ -104,7 +98,7 @@ class Roster:
         if peer is None:
             peer = self._meet(address, message)
         if peer is not None:
-            peer.heard = now
+            peer.heard, peer.suspect = now, False
         return peer
 
     def hello(self, peer: Peer, info: Any) -> None:
@@ -158,11 +152,15 @@ class Roster:
             return
         outcome = self.send(peer.address, Message(messages.MESSAGE_TYPE_END, self.name, run=self._run))
         peer.ended = outcome is Outcome.SENT
-        if outcome is Outcome.GONE or (peer.ended and peer.lockstep):
+        if outcome is Outcome.GONE:
+            self.unreachable(peer)
+        elif peer.ended and peer.lockstep:
             self.gone.append(peer.address)
 
     def tick(self, now: float) -> None:
         """Greet and start whom there was no room to tell, and ping who was silent."""
+        if now >= self._lenient_until:
+            self._lenient_until = 0.0
         for peer in list(self.peers.values()):
             if not peer.welcomed and not peer.lockstep:
                 self.hello(peer, peer.info)
@@ -172,6 +170,49 @@ class Roster:
             if silent and not peer.lockstep:
                 peer.pinged = now
                 self._ping(peer)
+
+    def silenced(self, now: float) -> list[Peer]:
+        """List the workers that have been silent for too long since the last call: they are suspect now.
+
+        Only one that has asked for tasks gives signs of life by itself, and no lock-step worker does.
+        """
+        found = [
+            peer
+            for peer in self.peers.values()
+            if (peer.order or peer.credit) and not peer.suspect and now - peer.heard > self._options.patience
+        ]
+        for peer in found:
+            peer.suspect = True
+        return found
+
+    def stalled(self, seconds: float, now: float) -> None:
+        """Leave out a time in which nobody could be heard.
+
+        If it was so long that workers have given up the connection, they get as long to come back: those
+        that are inside a task cannot at once, but their heartbeat says that they live.
+        """
+        for peer in self.peers.values():
+            peer.heard += seconds
+        # measured too short by the rest of the wait that it fell into, and a ping may have been due before
+        if seconds >= self._options.patience - 2 * self._options.ping_interval:
+            self._lenient_until = now + self._options.patience
+
+    def unreachable(self, peer: Peer) -> None:
+        """Note that there is no connection to a worker: it is lost, or just not back."""
+        if self._lenient_until:
+            peer.suspect = True
+        else:
+            self.gone.append(peer.address)
+
+    def former(self, peer: Peer) -> list[bytes]:
+        """List the addresses that the process of a worker had before it connected again."""
+        process = peer.info.get("process")
+        others = [p for p in self.peers.values() if p is not peer and process is not None]
+        return [other.address for other in others if other.info.get("process") == process]
+
+    def is_back(self, lost: Peer) -> bool:
+        """Tell whether the process of a worker whose connection has ended has another one."""
+        return bool(self.former(lost))
 
     def probe(self) -> None:
         """Ask the sockets who is there, whoever was heard when; a lock-step worker cannot be asked."""
@@ -187,7 +228,8 @@ class Roster:
     @staticmethod
     def works(peer: Peer) -> bool:
         """Tell whether a worker can be given tasks."""
-        return peer.started and not peer.ended and (peer.lockstep or peer.credit > 0)
+        able = peer.lockstep or (peer.credit > 0 and not peer.suspect)
+        return peer.started and not peer.ended and able
 
     def rotate(self) -> None:
         """Let another worker be first the next time."""
@@ -237,7 +279,7 @@ class Roster:
     def _ping(self, peer: Peer) -> None:
         ping = Message(messages.MESSAGE_TYPE_HEARTBEAT, self.name, run=self._run)
         if self.send(peer.address, ping) is Outcome.GONE:
-            self.gone.append(peer.address)
+            self.unreachable(peer)
 
     def _reset(self, address: bytes) -> None:
         self.send(address, Message(messages.MESSAGE_TYPE_RESET, self.name, run=self._run))

@@ -58,11 +58,7 @@ class Suspicion:
 
     def accuse(self, parts: list[Batch], peer: Peer) -> None:
         """Suspect what was taken back from a dead worker, which had not finished it."""
-        count = sum(part.count for part in parts)
-        if count > 1:
-            for part in parts:
-                part.suspects = math.ceil(count / 2)
-        elif count == 1:
+        if self.narrow(parts):
             (batch,) = parts
             batch.suspects = 1
             batch.deaths += 1
@@ -77,6 +73,15 @@ class Suspicion:
                 # judged a moment later: the supervisor may know more by then, or the process may be back
                 batch.not_before = math.inf
                 self._condemned.append(batch.first)
+
+    @staticmethod
+    def narrow(parts: list[Batch]) -> bool:
+        """Have suspects that were taken back handed out in halves; tell whether there is only one."""
+        count = sum(part.count for part in parts)
+        if count > 1:
+            for part in parts:
+                part.suspects = math.ceil(count / 2)
+        return count == 1
 
     def absolve(self, peer: Peer) -> None:
         """Take an accusation back: the process lives, only its connection was lost."""

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from zmqpipeline.delivery.gate import Gate
 from zmqpipeline.delivery.handout import Handout
 from zmqpipeline.delivery.ledger import COLLECTOR, Batch, Ledger
+from zmqpipeline.delivery.news import Fate, News
 from zmqpipeline.delivery.overdue import Overdue
+from zmqpipeline.delivery.overtime import Overtime
 from zmqpipeline.delivery.ports import NO_JOURNAL
-from zmqpipeline.delivery.roster import Departure, Peer, Roster
+from zmqpipeline.delivery.roster import Peer, Roster
 from zmqpipeline.delivery.suspicion import Suspicion
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import Message
@@ -84,8 +86,9 @@ class TaskBook:
         self.gate = Gate(name, source, options.ask_interval, journal)
         self.overdue = Overdue(ledger, options)
         self.handout = Handout(run, source, self.gate, ledger, self.roster, self.suspicion, options, journal)
-        #: workers whose connection ended, for the log
-        self.departed: list[Departure] = []
+        self.overtime = Overtime(ledger, source, options)
+        #: what has become of workers, for the log
+        self.news: list[News] = []
         self._handlers: dict[str, Callable[[Peer, Message, float], None]] = {
             messages.MESSAGE_TYPE_HELLO: self._on_hello,
             messages.MESSAGE_TYPE_EMPTY: self._on_empty,
@@ -130,9 +133,13 @@ class TaskBook:
         unfinished = [b for b in self.ledger.held_by(address) if b.finished_at is None]
         suspects = [part for batch in unfinished for part in self.ledger.take_back(batch)]
         count = self._take_back(self.ledger.held_by(address)) + sum(part.count for part in suspects)
-        if not peer.ended:
+        if peer.ended:
+            return count
+        if self.roster.is_back(peer):
+            self.news.append(News(Fate.RECONNECTED, self.name, peer, count))
+        else:
             self.suspicion.accuse(suspects, peer)
-            self.departed.append(Departure(self.name, peer, count))
+            self.news.append(News(Fate.LOST, self.name, peer, count))
         return count
 
     def acknowledge(self, message: Message, now: float) -> int:
@@ -191,8 +198,17 @@ class TaskBook:
         self._take_back(self.overdue.due(now))
         for batch in self.suspicion.judge():
             self._fail(batch, now)
+        for peer in self.roster.silenced(now):
+            self.news.append(News(Fate.SILENT, self.name, peer, self.ledger.holds(peer.address)))
+        for peer, batches in self.overtime.due(list(self.peers.values()), now):
+            self._over(peer, batches, now)
         self.roster.tick(now)
         self._take_gone()
+
+    def stalled(self, seconds: float, now: float) -> None:
+        """Leave out a time in which nothing could be taken in: nobody is late because of it."""
+        self.overdue.stalled(seconds)
+        self.roster.stalled(seconds, now)
 
     def probe(self) -> None:
         """Ask the sockets which workers are there."""
@@ -228,6 +244,8 @@ class TaskBook:
 
     def _on_hello(self, peer: Peer, message: Message, _now: float) -> None:
         self.roster.hello(peer, message.data)
+        for address in self.roster.former(peer):
+            self.lost(address)
         self.suspicion.absolve(peer)
 
     def _on_empty(self, peer: Peer, _message: Message, _now: float) -> None:
@@ -268,13 +286,28 @@ class TaskBook:
         ):
             return
         batch = self.ledger.single(message.id)
-        if batch is None:
-            return
+        if batch is not None:
+            self._failed(batch, message.error or {}, now)
+
+    def _over(self, peer: Peer, batches: list[Batch], now: float) -> None:
+        """Fail the attempt of a worker that has passed the time limit; it may have what it does for good."""
+        parts = [part for batch in batches for part in self.ledger.parts(batch.first, batch.count)]
+        count = sum(part.count for part in parts)
+        self.news.append(News(Fate.LATE, self.name, peer, count))
+        if peer.lockstep:
+            self.peers.pop(peer.address, None)  # when it asks again, it is a new one
+        if count == 1:
+            self._failed(parts[0], self.overtime.error(), now)
+        else:
+            self.suspicion.narrow([taken for part in parts for taken in self.ledger.take_back(part)])
+
+    def _failed(self, batch: Batch, error: dict[str, Any], now: float) -> None:
+        """Count a failed attempt of the one task of a batch: it is tried again, or has failed for good."""
         batch.failures += 1
-        batch.error = message.error or {}
+        batch.error = error
         self._journal.tried(self.name, batch.first, batch.failures, batch.deaths)
         if batch.failures < self.source.max_attempts and batch.error.get("retry", True) is not False:
-            batch.shunned = peer.address
+            batch.shunned = batch.holder
             delay = self.source.retry_delay * 2 ** (batch.failures - 1)
             batch.not_before = now + delay * self._options.jitter()
             self._take_back([batch])

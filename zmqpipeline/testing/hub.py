@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.dispatch import Dispatch
 from zmqpipeline.delivery.ledger import NOBODY, Ledger
+from zmqpipeline.delivery.news import Fate
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.source import TaskSource
@@ -136,8 +137,9 @@ class Hub:
                 gone = True
         if gone:
             self.dispatch.connection_gone(task, None)
-            for lost in self.dispatch.departures():
-                self._network.clock.note("lost", lost.task, None, str(lost.peer.info.get("name", "")))
+            for news in self.dispatch.news():
+                if news.fate is Fate.LOST:
+                    self._network.clock.note("lost", news.task, None, str(news.peer.info.get("name", "")))
 
     # -- for whoever wants to know why nothing happens ---------------------------
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from zmqpipeline.delivery.assignment import Assignment
 from zmqpipeline.delivery.credit import Credit
 from zmqpipeline.execution import Execution
-from zmqpipeline.heartbeat import HEARTBEAT, SLOW, TIME_LIMIT_EXIT
+from zmqpipeline.heartbeat import SLOW, TIME_LIMIT_EXIT
 from zmqpipeline.testing.faults import Kind
 from zmqpipeline.testing.hands import Hands
 from zmqpipeline.testing.network import HOST
 from zmqpipeline.wire import envelope
+from zmqpipeline.wire.sockets import LIVENESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,7 +155,7 @@ class Seat:
         if now < self._frozen_until:
             return False
         if now >= self._beat_at:
-            self._beat_at = now + HEARTBEAT
+            self._beat_at = now + LIVENESS.interval
             if self._greeted and not self._unsent:  # what has not left counts as not finished
                 self._connection.put(self._assignment.heartbeat())
         try:
@@ -239,7 +240,7 @@ class Seat:
         self._connection = self._network.connect(task, worker.worker_id, self.who)
         self._assignment = Assignment(task)
         self._greeted = self._paused = False
-        self._beat_at = self._network.clock.now + HEARTBEAT
+        self._beat_at = self._network.clock.now + LIVENESS.interval
         info: dict[str, Any] = {
             "protocol": envelope.PROTOCOL_VERSION,
             "name": self.who,

@@ -18,11 +18,22 @@ HIGH_WATER_MARK = 8
 RECEIVE_HIGH_WATER_MARK = 0
 #: how long a closing socket may still send, in milliseconds; never a guarantee, only a courtesy
 LINGER = 1000
-#: ZMTP's own heartbeats: answered by libzmq's thread, whatever the program does (rfc 37/ZMTP)
-HEARTBEAT_INTERVAL = 1000
-HEARTBEAT_TIMEOUT = 4000
 #: how long a peer may take over the handshake, in milliseconds
 HANDSHAKE_TIMEOUT = 10_000
+
+
+class Liveness(NamedTuple):
+    """How a dead peer is found: ZMTP's own heartbeats (rfc 37/ZMTP), answered by libzmq's thread.
+
+    They go on whatever the program does, also while it holds the interpreter's lock.
+    """
+
+    interval: float = 1.0  #: how often a peer is asked for a sign of life, in seconds
+    timeout: float = 4.0  #: how long it may stay away until the connection is given up, in seconds
+
+
+#: what is not configured
+LIVENESS = Liveness()
 
 _OPENED = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
@@ -35,6 +46,7 @@ def make_socket(
     *,
     identity: bytes | None = None,
     high_water_mark: int = HIGH_WATER_MARK,
+    liveness: Liveness = LIVENESS,
 ) -> zmq.Socket[bytes]:
     """Make a socket that never blocks for ever, and finds out when its peer is gone.
 
@@ -48,6 +60,8 @@ def make_socket(
         the routing id that it shows to a ROUTER
     high_water_mark
         messages that may wait to be sent, for each peer
+    liveness
+        when a silent peer counts as gone
 
     """
     socket = context.socket(kind)
@@ -56,9 +70,10 @@ def make_socket(
     socket.rcvhwm = RECEIVE_HIGH_WATER_MARK
     socket.maxmsgsize = MAX_MESSAGE_SIZE
     socket.handshake_ivl = HANDSHAKE_TIMEOUT
-    socket.heartbeat_ivl = HEARTBEAT_INTERVAL
-    socket.heartbeat_timeout = HEARTBEAT_TIMEOUT
-    socket.heartbeat_ttl = HEARTBEAT_TIMEOUT + HEARTBEAT_INTERVAL
+    socket.heartbeat_ivl = round(liveness.interval * 1000)
+    socket.heartbeat_timeout = round(liveness.timeout * 1000)
+    # the peer gives up as late as we do, whatever it is set to; it counts in tenths of a second
+    socket.heartbeat_ttl = max(100, round(sum(liveness) * 1000))
     socket.reconnect_ivl = 20
     socket.reconnect_ivl_max = 100
     if kind == zmq.ROUTER:

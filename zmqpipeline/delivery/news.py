@@ -1,0 +1,48 @@
+"""What has become of a worker, for the log and for whoever watches."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zmqpipeline.delivery.roster import Peer
+
+
+class Fate(enum.Enum):
+    """What has become of it, in words for the log."""
+
+    #: its connection ended
+    LOST = "lost a worker of {task} ({who}), with {count} unfinished tasks"
+    #: its connection ended, and its process has another one
+    RECONNECTED = "a worker of {task} ({who}) has connected again; {count} tasks are taken back"
+    #: it has passed the time limit, and cannot say so
+    LATE = "a worker of {task} ({who}) has passed the time limit in silence; {count} tasks are taken back"
+    #: its connection is up, and none of its threads says anything
+    SILENT = (
+        "a worker of {task} ({who}) is silent, with {count} unfinished tasks: its connection is up, so it is "
+        "in a call that keeps the interpreter's lock, or stopped; it gets nothing until it is heard again"
+    )
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether somebody should look at it."""
+        return self is not Fate.RECONNECTED
+
+
+@dataclass(frozen=True)
+class News:
+    """What has become of a worker, and how many tasks that concerns.
+
+    They were taken back; but a silent one still has them.
+    """
+
+    fate: Fate
+    task: str
+    peer: Peer
+    count: int
+
+    def __str__(self) -> str:
+        who = f"pid {self.peer.info.get('pid', '?')} on {self.peer.info.get('host', '?')}"
+        return self.fate.value.format(task=self.task, who=who, count=self.count)
