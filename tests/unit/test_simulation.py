@@ -133,10 +133,10 @@ class Pipeline(RuleBasedStateMachine):
 
     # -- deaths -------------------------------------------------------------------
 
-    @rule(place=PLACES, last=WHO, arrived=ARRIVED)
-    def worker_dies(self, place: int, last: int, arrived: int) -> None:
+    @rule(place=PLACES, last=WHO, arrived=ARRIVED, seen=st.booleans())
+    def worker_dies(self, place: int, last: int, arrived: int, seen: bool) -> None:
         self.world.step_everybody(ROOM, last)
-        self.world.kill_worker(place, arrived)
+        self.world.kill_worker(place, arrived, seen=seen)
 
     @rule(last=WHO, arrived=ARRIVED)
     def collector_dies(self, last: int, arrived: int) -> None:

@@ -103,7 +103,8 @@ class Collector:
         key = accounts.run, message.task, task_id
         if message.run != accounts.run:
             accounts.refuse(f"{message.task} {task_id} of {message.run} is collected in {accounts.run}")
-        accounts.collect(message.task, task_id, data, failed=failed, again=key in self._handled)
+        error = (message.error or {}).get("type", "") if failed else None
+        accounts.collect(message.task, task_id, data, error=error, again=key in self._handled)
         self._handled.add(key)
 
     def _settle(self, task: str, ranges: list[Range], **how: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.unit.simulated.heartbeat import MAX_MESSAGE, Call, Heartbeat, Teller
 from tests.unit.simulated.hub import METADATA
@@ -13,6 +13,9 @@ from zmqpipeline.execution import Execution
 if TYPE_CHECKING:
     from tests.unit.simulated.links import Link
     from tests.unit.simulated.world import World
+
+#: where all processes are
+HOST = "simulated"
 
 
 class CreditWorker:
@@ -52,6 +55,9 @@ class CreditWorker:
         self.paused = False
         self.calls: list[Call | None] = [None] * max(1, threads)
         self.heartbeat: Heartbeat | None = None
+        #: what tells its process from the one that comes after it
+        pid = world.new_pid()
+        self.info: dict[str, Any] = {"host": HOST, "pid": pid, "process": f"process {pid}"}
         self.results = world.link_to_collector(process)
         self._results = Outbox(self.results)
         self._credit = credit
@@ -131,7 +137,7 @@ class CreditWorker:
         self.paused = self._greeted = False
         self._told = Outbox(self.connection.to_hub)
         self._reporter = Teller(self._world, self._results, self._told)
-        self._reporter.tell(self.assignment.hello({}))
+        self._reporter.tell(self.assignment.hello(self.info))
 
     def _greet(self) -> None:
         assert self.assignment.metadata == METADATA

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tests.unit.simulated.links import Outbox
 from zmqpipeline.failure import describe
-from zmqpipeline.heartbeat import HEARTBEAT, SLOW
+from zmqpipeline.heartbeat import SLOW
 from zmqpipeline.reporting import Reporter
 from zmqpipeline.wire import envelope, serializer
+from zmqpipeline.wire.sockets import LIVENESS
 
 if TYPE_CHECKING:
     from tests.unit.simulated.creditworker import CreditWorker
@@ -85,13 +86,13 @@ class Heartbeat:
         self.results = world.link_to_collector(worker.process)
         self._results, self._told = Outbox(self.results), Outbox(self.connection.to_hub)
         self._reporter = Teller(world, self._results, self._told, worker.connection.address)
-        self._beat_at = world.now + HEARTBEAT
+        self._beat_at = world.now + LIVENESS.interval
 
     def step(self) -> None:
         """Beat, look at the calls, and send what waits."""
         now = self._world.now
         if now >= self._beat_at:
-            self._beat_at = now + HEARTBEAT
+            self._beat_at = now + LIVENESS.interval
             self._beat()
         for call in self._worker.calls:
             if call is not None and call.is_stuck(now):

@@ -27,6 +27,8 @@ HUB, COLLECTOR = 0, 1
 #: which task types depend on which
 DEPENDS: dict[str, list[str]] = {"first": [], "second": ["first"], "gated": []}
 MAX_OPEN = 8
+#: more frames than a link ever has
+EVERYTHING = 100
 METADATA = {"some": "metadata"}
 _OPTIONS = Options(ping_interval=1.0, ack_timeout=5.0, max_open=MAX_OPEN)
 
@@ -61,6 +63,9 @@ class Hub:
         self.sink = Link(network, HUB, COLLECTOR)
         self.acks = Link(network, COLLECTOR, HUB)
         self.acks_cut = False
+        self.was_stopped = False  #: and could take nothing in since its last step
+        self.ended: dict[str, Any] | None = None  #: a worker's process of which somebody has seen the end
+        self._stepped_at: float | None = None
         self._last_acks = Link(network, COLLECTOR, HUB)  #: of the lives of the collector before this one
         self._fuse: int | None = None
         self._turns = 0
@@ -101,11 +106,19 @@ class Hub:
 
     def step(self, limit: int, now: float, *, collector_ended: bool) -> None:
         """Read up to so many messages from each link, find out who is gone, do what is due."""
+        if self.was_stopped and self._stepped_at is not None:
+            self.dispatch.stalled(now - self._stepped_at, now)
+        self.was_stopped, self._stepped_at = False, now
+        if self.dispatch.judges(now):
+            limit = EVERYTHING  # nobody is late whose word has arrived
         if self.acks_cut:
             self.acks_cut = False
             self.dispatch.collector_lost()
         for message in self._last_acks.take(limit) or self.acks.take(limit):
             self.dispatch.from_collector(message, now)
+        if self.ended is not None:
+            self.dispatch.process_ended(self.ended["host"], self.ended["pid"])
+            self.ended = None
         self._turns += 1
         for task, connections in self.connections.items():
             self._read_workers(task, connections, limit, now)

@@ -53,7 +53,7 @@ class World:
         self.network = Network()
         self.runs: list[Accounts] = []
         self.asleep: set[int] = set()  #: processes that are stopped
-        self._incarnations = 0
+        self._incarnations = self._pids = 0
         self._has_journal = journal
         self._due = due
         self._hubs = 0
@@ -79,6 +79,11 @@ class World:
     def accounts_of(self, run: str) -> Accounts:
         """Find those of a run."""
         return next(accounts for accounts in self.runs if accounts.run == run)
+
+    def new_pid(self) -> int:
+        """Number another process."""
+        self._pids += 1
+        return self._pids
 
     # -- the network --------------------------------------------------------------
 
@@ -120,6 +125,7 @@ class World:
         """Give a turn to the distributor, the collector, a worker, or its heartbeat."""
         process = process_of(role)
         if process in self.asleep:
+            self.hub.was_stopped = self.hub.was_stopped or role == HUB
             return
         if role == HUB:
             self.hub.step(limit, self.now, collector_ended=self.collector.ended)
@@ -187,9 +193,11 @@ class World:
 
     # -- deaths -----------------------------------------------------------------
 
-    def kill_worker(self, place: int, arrived: int) -> None:
-        """Kill a worker, and start another one in its place."""
+    def kill_worker(self, place: int, arrived: int, *, seen: bool = False) -> None:
+        """Kill a worker, and start another one in its place; somebody may see it and tell the distributor."""
         worker = self.workers[place]
+        if seen and isinstance(worker, CreditWorker):
+            self.hub.ended = worker.info
         worker.connection.cut(arrived)
         worker.results.cut(arrived)
         if worker.heartbeat is not None:
