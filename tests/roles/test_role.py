@@ -118,7 +118,7 @@ def test_an_end_counts_though_the_connection_broke_behind_it() -> None:
     class Slow(zmqpipeline.SingleThreadedWorker, abc.ABC):
         def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
             begun.set()
-            assert self._watch.monitor.poll(GUARD * 1000), "the end of the connection"
+            assert self._watch.monitor.poll(int(GUARD * 1000)), "the end of the connection"
             return data
 
     pipeline.task("LAST", 1)
