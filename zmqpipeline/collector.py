@@ -294,6 +294,7 @@ class Collector(DeclaredRole, abc.ABC):
         came, gone = watch.drain()
         if came:
             self._distributor.came()
+            self._settlement.connected()
             self._greeted = False
             self._hello_at = now
         if gone and not watch.connections:

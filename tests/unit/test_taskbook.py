@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.simulation import RUN, Numbers, Recorder
+from tests.unit.simulated.recorder import Recorder
+from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.handout import LOCKSTEP_LIMIT
 from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY, Ledger
 from zmqpipeline.delivery.ports import Options, Outcome

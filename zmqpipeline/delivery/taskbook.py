@@ -244,6 +244,8 @@ class TaskBook:
         self.roster.hello(peer, message.data)
         for address in self.roster.former(peer):
             self.lost(address)
+            # HELLOs of two connections may change places: then the one that was lost lives, and is to know
+            self.roster.reset(address)
         self.suspicion.absolve(peer)
 
     def _on_empty(self, peer: Peer, _message: Message, _now: float) -> None:
