@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.unit.simulated.hub import COLLECTOR, HUB
+from tests.unit.simulated.hub import COLLECTOR, HUB, INSTANTS
 from tests.unit.simulated.links import ROOM
 from tests.unit.simulated.source import ALWAYS_FAILS, FAILS_FIRST
 from tests.unit.simulated.world import PROCESSES, ROLES, TOTALS, WORKERS, World
@@ -27,6 +27,8 @@ SOME = st.sets(st.integers(0, PROCESSES - 1), min_size=1, max_size=3)
 ROUNDS = st.sampled_from([1, 2, 3, 10, 30])
 #: how many frames of a link that is cut had arrived
 ARRIVED = st.sampled_from([0, 0, 1, 2])
+#: how often a worker looks until it sees that its connection has ended
+DELAY = st.sampled_from([0, 0, 1, 3])
 #: one of the links
 NUMBERS = st.integers(0, 40)
 SECONDS = st.sampled_from([0.01, 0.3, 1.1, 6.0])
@@ -60,9 +62,13 @@ class Pipeline(RuleBasedStateMachine):
     def a_task_takes_long(self, place: int, task: int, seconds: float) -> None:
         self.world.workers[place].slow_down(task, seconds)
 
-    @rule(place=PLACES)
-    def worker_is_asked_to_leave(self, place: int) -> None:
-        self.world.workers[place].stop()
+    @rule(place=PLACES, task=st.integers(0, 2))
+    def worker_and_its_heartbeat_overtake_each_other(self, place: int, task: int) -> None:
+        self.world.overtake(place, task)
+
+    @rule(place=PLACES, at_once=st.booleans())
+    def worker_is_asked_to_leave(self, place: int, at_once: bool) -> None:
+        self.world.workers[place].stop(at_once=at_once)
 
     @rule(processes=SOME)
     def some_are_stopped(self, processes: set[int]) -> None:
@@ -74,10 +80,12 @@ class Pipeline(RuleBasedStateMachine):
 
     # -- faults: something is under way, and is lost --------------------------------
 
-    @rule(place=PLACES, sends=st.booleans(), arrived=ARRIVED)
-    def worker_loses_its_connection(self, place: int, sends: bool, arrived: int) -> None:
+    @rule(place=PLACES, sends=st.booleans(), arrived=ARRIVED, delay=DELAY)
+    def worker_loses_its_connection(self, place: int, sends: bool, arrived: int, delay: int) -> None:
         self.world.step_everybody(ROOM, last=FIRST_WORKER + place if sends else HUB)
-        self.world.workers[place].connection.cut(arrived)
+        connection = self.world.workers[place].connection
+        connection.cut(arrived)
+        connection.delay = delay
 
     @rule(place=PLACES, arrived=ARRIVED)
     def results_are_lost(self, place: int, arrived: int) -> None:
@@ -143,10 +151,15 @@ class Pipeline(RuleBasedStateMachine):
         self.world.step_everybody(ROOM, last)
         self.world.kill_collector(arrived)
 
-    @rule(last=WHO, limit=LIMITS, after=st.integers(0, 8), arrived=ARRIVED, kept=ARRIVED)
-    def distributor_dies(self, last: int, limit: int, after: int, arrived: int, kept: int) -> None:
-        self.world.step_everybody(ROOM, last)
-        self.world.kill_hub(limit=limit, after=after, arrived=arrived, kept=kept)
+    @rule(
+        instant=st.sampled_from(INSTANTS),
+        times=st.integers(0, 2),
+        arrived=ARRIVED,
+        kept=ARRIVED,
+        delay=DELAY,
+    )
+    def distributor_dies(self, *, instant: str, times: int, arrived: int, kept: int, delay: int) -> None:
+        self.world.kill_hub(instant, times, arrived=arrived, kept=kept, delay=delay)
 
     # -- what must be true ------------------------------------------------------------
 

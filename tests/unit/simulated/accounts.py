@@ -55,18 +55,21 @@ class Accounts:
 
     # -- what happens -----------------------------------------------------------
 
-    def hand_out(self, task: str, ranges: Iterable[Range]) -> None:
+    def hand_out(self, task: str, ranges: Iterable[Range], data: list[Any]) -> None:
         """Note that tasks are sent to a worker."""
-        for task_id in each(ranges):
+        for task_id, item in zip(each(ranges), data, strict=True):
             self._sent[task, task_id] += 1
+            given = self._given.setdefault((task, task_id), item)
+            if item != given or item["n"] != task_id:
+                self.problems["doubled"].append(f"{task} {task_id} is {given} and {item}")
             if task_id in self._confirmed[task]:
                 self.problems["doubled"].append(f"{task} {task_id} is handed out after its confirmation")
 
     def attempt(self, task: str, task_id: int, data: Any) -> dict[str, Any] | None:
         """Do a task; tell how it fails, if it does."""
         key = task, task_id
-        if self._given.setdefault(key, data) != data or data["n"] != task_id:
-            self.problems["doubled"].append(f"{task} {task_id} is {self._given[key]} and {data}")
+        if self._given.get(key) != data:
+            self.refuse(f"{task} {task_id} is done as {data}")
         fails = task_id % 5 == ALWAYS_FAILS or (task_id % 5 == FAILS_FIRST and key not in self._tried)
         self._tried.add(key)
         return {"type": "ValueError", "text": f"attempt at {task_id}"} if fails else None

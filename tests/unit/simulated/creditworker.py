@@ -82,11 +82,15 @@ class CreditWorker:
         """Let one task of the next ones that are begun together take so long."""
         self._slow = place, seconds
 
-    def stop(self) -> None:
-        """Ask it to leave: it does what it has begun, and gives back the rest."""
+    def stop(self, *, at_once: bool) -> None:
+        """Ask it to leave: it gives back what it has not begun, and does the rest if there is time."""
+        if self.ended:
+            return
         if not self._stopping:
             self._stopping = True
             self._reporter.tell(self.assignment.give_back())
+        if at_once:
+            self._leave()
 
     def gives_up(self) -> bool:
         """Tell whether the process ends, because all its threads have passed the time limit."""
@@ -109,7 +113,7 @@ class CreditWorker:
         if self.assignment.ended:
             self._leave()
             return
-        if self.connection.gone_at_worker or self.assignment.reset:
+        if self.connection.seen_gone() or self.assignment.reset:
             self._part()
             self._join()
         if self._stopping and self._drain():

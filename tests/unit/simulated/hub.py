@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.unit.simulated.links import Link
+from tests.unit.simulated.links import Link, reopened
 from zmqpipeline import resumption
 from zmqpipeline.delivery.dispatch import Dispatch
 from zmqpipeline.delivery.ledger import Ledger
@@ -29,6 +28,12 @@ DEPENDS: dict[str, list[str]] = {"first": [], "second": ["first"], "gated": []}
 MAX_OPEN = 24
 #: more frames than a link ever has
 EVERYTHING = 100
+#: where the distributor may die: before it writes or sends something, or behind that
+INSTANTS = [
+    f"{after}{what}"
+    for what in ("a commit", "DATA", "METADATA", "OK", "FAIL", "END")
+    for after in ("", "after ")
+]
 METADATA = {"some": "metadata"}
 _OPTIONS = Options(ping_interval=1.0, ack_timeout=5.0, max_open=MAX_OPEN)
 
@@ -67,7 +72,8 @@ class Hub:
         self.ended: dict[str, Any] | None = None  #: a worker's process of which somebody has seen the end
         self._stepped_at: float | None = None
         self._last_acks = Link(network, COLLECTOR, HUB)  #: of the lives of the collector before this one
-        self._fuse: int | None = None
+        self.is_dead = False
+        self._dies_at: tuple[str, int] | None = None
         self._turns = 0
         journal = NO_JOURNAL if notebook is None else notebook
         books = [
@@ -76,7 +82,7 @@ class Hub:
         ]
         self.dispatch = Dispatch(accounts.run, books, self, _OPTIONS, journal)
         if notebook is not None:
-            notebook.when_written = self._burn
+            notebook.when_written = self._reach
             resumption.resume(cast("Any", notebook), self.dispatch, cast("Any", sources))
         if self.dispatch.metadata is None:
             self.dispatch.set_metadata(METADATA)
@@ -84,28 +90,44 @@ class Hub:
     # -- sending ----------------------------------------------------------------
 
     def to_worker(self, task: str, address: bytes, message: Message) -> Outcome:
-        self._burn()
+        self._reach(message.type)
         connection = self.connections[task].get(address)
         if connection is None or connection.gone_at_hub:
             return Outcome.GONE
-        if not connection.to_worker.put(envelope.encode(message)):
+        frame = envelope.encode(message)
+        if not connection.to_worker.put(frame):
             return Outcome.FULL
         if message.type == messages.MESSAGE_TYPE_DATA:
-            self.accounts.hand_out(task, message.ranges)
+            sent = reopened(frame)
+            self.accounts.hand_out(task, sent.ranges, sent.data if sent.ids else [sent.data])
+        self._reach(f"after {message.type}")
         return Outcome.SENT
 
     def to_collector(self, message: Message) -> bool:
-        self._burn()
+        self._reach(message.type)
         if not self.sink.put(envelope.encode(message)):
             return False
         if message.type == messages.MESSAGE_TYPE_SUCCESS:
             self.accounts.confirm(message.life or "", message.number or 0)
+        self._reach(f"after {message.type}")
         return True
 
     # -- steps ------------------------------------------------------------------
 
     def step(self, limit: int, now: float, *, collector_ended: bool) -> None:
         """Read up to so many messages from each link, find out who is gone, do what is due."""
+        if self.is_dead:
+            return
+        try:
+            self._step(limit, now, collector_ended=collector_ended)
+        except Killed:
+            self.is_dead = True
+
+    def die_at(self, instant: str, times: int) -> None:
+        """Die when an instant has come more than so many times; see :data:`INSTANTS`."""
+        self._dies_at = instant, times
+
+    def _step(self, limit: int, now: float, *, collector_ended: bool) -> None:
         if self.was_stopped and self._stepped_at is not None:
             self.dispatch.stalled(now - self._stepped_at, now)
         self.was_stopped, self._stepped_at = False, now
@@ -126,12 +148,6 @@ class Hub:
             self.dispatch.collector_lost()  # it has closed its sockets, and does not come back
             self.dispatch.give_up()
         self.dispatch.advance(now)
-
-    def step_and_die(self, limit: int, now: float, after: int) -> None:
-        """Die at the so-manieth time that something is sent or written, or at the end of the step."""
-        self._fuse = after
-        with contextlib.suppress(Killed):
-            self.step(limit, now, collector_ended=False)
 
     def lose_collector(self, arrived: int) -> None:
         """Lose the collector; what it has said comes before anything that the next one says."""
@@ -160,8 +176,11 @@ class Hub:
                 del connections[address]
                 self.dispatch.connection_gone(task, address)
 
-    def _burn(self) -> None:
-        if self._fuse is not None:
-            if not self._fuse:
+    def _reach(self, instant: str) -> None:
+        """Die, if this is the instant to die at."""
+        if self._dies_at is None:
+            return
+        if self._dies_at[0] == instant:
+            if not self._dies_at[1]:
                 raise Killed
-            self._fuse -= 1
+            self._dies_at = instant, self._dies_at[1] - 1

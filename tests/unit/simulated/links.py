@@ -16,6 +16,13 @@ ROOM = 4
 REMEMBERED = 8
 
 
+def reopened(frame: bytes) -> Message:
+    """Open what was packed here."""
+    message = envelope.decode(frame)
+    assert message is not None
+    return message
+
+
 class Network:
     """Says which processes can reach each other."""
 
@@ -65,9 +72,7 @@ class Link:
             return []
         found = [self.frames.popleft() for _ in range(min(limit, len(self.frames)))]
         self.received += found
-        opened = [envelope.decode(frame) for frame in found]
-        assert None not in opened
-        return [message for message in opened if message is not None]
+        return [reopened(frame) for frame in found]
 
     def cut(self, arrived: int) -> None:
         """Break; only what has arrived by now can still be read."""
@@ -127,15 +132,19 @@ class Connection:
         self._ended_at_hub = self._ended_at_worker = False
         #: whether the worker is told of a break that the hub knows nothing of: it was another hub's
         self.broke = False
+        #: how often the worker looks in vain, because what its sockets tell takes time
+        self.delay = 0
 
     @property
     def gone_at_hub(self) -> bool:
         """Whether the distributor knows that it has ended."""
         return self._ended_at_hub or (self._ended_at_worker and not self.to_hub.severed)
 
-    @property
-    def gone_at_worker(self) -> bool:
-        """Whether the worker knows that it has ended."""
+    def seen_gone(self) -> bool:
+        """Tell whether the worker sees, as it looks now, that it has ended."""
+        if self.delay:
+            self.delay -= 1
+            return False
         return self.broke or self._ended_at_worker or (self._ended_at_hub and not self.to_hub.severed)
 
     def cut(self, arrived: int, *, at_hub: bool = True, at_worker: bool = True) -> None:

@@ -45,9 +45,9 @@ class LockstepWorker:
     def slow_down(self, place: int, seconds: float) -> None:
         """Do nothing: it is as slow as its steps are rare."""
 
-    def stop(self) -> None:
-        """Leave at once: it has nothing to give back, and nobody to tell."""
-        if not self._results:
+    def stop(self, *, at_once: bool) -> None:
+        """Leave: it has nothing to give back, and nobody to tell."""
+        if at_once or not self._results:
             self.end()
 
     def end(self) -> None:
@@ -59,7 +59,7 @@ class LockstepWorker:
         """Take the answer, if it is there; do the task, and ask for the next one."""
         if self.ended or not self._results.flush():
             return
-        if self.connection.gone_at_worker:
+        if self.connection.seen_gone():
             self.connection.close()
             self._join()
         for answer in self.connection.to_worker.take(1):

@@ -63,7 +63,7 @@ class Notebook:
         self.due = due
         self.is_finished = False
         self.past = Past(run, 0, tasks={name: PastTask() for name in tasks})
-        self.when_written: Callable[[], None] = lambda: None
+        self.when_written: Callable[[str], None] = lambda _instant: None
         self._kept = {name: _Kept() for name in self.past.tasks}
         self._of_run: dict[str, Any] = {"metadata": None, "life": None, "number": 0}
         self._forget()
@@ -110,7 +110,7 @@ class Notebook:
     def commit(self) -> None:
         if not (self._noted or self._changed or self._counted):
             return
-        self.when_written()  # the distributor may die before, and it may die behind
+        self.when_written("a commit")
         for note in self._noted:
             note()
         for task in self._changed | self._counted:
@@ -121,7 +121,7 @@ class Notebook:
         self._noted.clear()
         self._changed.clear()
         self._counted.clear()
-        self.when_written()
+        self.when_written("after a commit")
 
     def _forget(self) -> None:
         self._noted: list[Callable[[], object]] = []

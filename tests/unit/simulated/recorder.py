@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.unit.simulated.links import reopened
 from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.wire import envelope
 
@@ -23,12 +24,12 @@ class Recorder:
     def to_worker(self, task: str, address: bytes, message: Message) -> Outcome:
         outcome = self.outcomes.get(address, Outcome.SENT)
         if outcome is Outcome.SENT:
-            self._sent.append((address, reopened(message)))
+            self._sent.append((address, reopened(envelope.encode(message))))
         return outcome
 
     def to_collector(self, message: Message) -> bool:
         if self.room:
-            self._told.append(reopened(message))
+            self._told.append(reopened(envelope.encode(message)))
         return self.room
 
     def to(self, address: bytes) -> list[Message]:
@@ -41,10 +42,3 @@ class Recorder:
         """Take what was sent to the collector."""
         told, self._told = self._told, []
         return told
-
-
-def reopened(message: Message) -> Message:
-    """Pack and open a message."""
-    opened = envelope.decode(envelope.encode(message))
-    assert opened is not None
-    return opened

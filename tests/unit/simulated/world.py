@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Worker = CreditWorker | LockstepWorker
 
+#: how long one waits for the instant to kill the distributor at
+ROUNDS_TO_LIVE = 4
 TOTALS = {"first": 32, "second": 9, "gated": 9}
 #: how long a task may take, in seconds
 TIME_LIMITS = {"second": 3.0, "gated": 3.0}
@@ -191,6 +193,20 @@ class World:
         self.pass_time(0.3)
         self.step(2 + place, ROOM)
 
+    def overtake(self, place: int, task: int) -> None:
+        """Let a worker be slow until its heartbeat has spoken for it, and then speak for itself.
+
+        The distributor reads what was said by either connection first.
+        """
+        worker = self.workers[place]
+        worker.slow_down(task, 0.3)
+        self.step_everybody(ROOM, last=2 + place)
+        self.pass_time(0.1)
+        if worker.heartbeat is not None:
+            worker.heartbeat.step()
+        self.pass_time(0.3)
+        self.step(2 + place, ROOM)
+
     # -- deaths -----------------------------------------------------------------
 
     def kill_worker(self, place: int, arrived: int, *, seen: bool = False) -> None:
@@ -214,16 +230,20 @@ class World:
         self.hub.lose_collector(arrived)
         self._replace_collector()
 
-    def kill_hub(self, *, limit: int, after: int, arrived: int, kept: int) -> None:
-        """Kill the distributor in one of its steps, and start it again.
+    def kill_hub(self, instant: str, times: int, *, arrived: int, kept: int, delay: int) -> None:
+        """Kill the distributor at an instant, or after some rounds if that does not come; and start it again.
 
         ``arrived`` is for what it has sent; ``kept`` is what each worker has sent and the
-        next distributor gets, by the same connection, because it had not left the worker.
+        next distributor gets, by the same connection, because it had not left the worker,
+        which looks so often until it sees that the connection has ended.
         """
         before = self.hub
         if self._notebook.is_finished if self._notebook else before.dispatch.ended_at is not None:
             return  # another one would begin a run that nobody wants
-        before.step_and_die(limit, self.now, after)
+        before.die_at(instant, times)
+        for _ in range(ROUNDS_TO_LIVE):
+            if not before.is_dead:
+                self.step_everybody(ROOM)
         before.sink.cut(arrived)
         self.leave_behind(before.sink)
         self.hub = self._start_hub()
@@ -232,6 +252,7 @@ class World:
         for task, connections in before.connections.items():
             for address, connection in connections.items():
                 connection.to_worker.cut(arrived)
+                connection.delay = delay
                 if connection.inherit(kept):
                     self.hub.connections[task][address] = connection
 
