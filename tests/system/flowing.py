@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import json
 import os
@@ -135,8 +136,16 @@ def say(*words: object) -> None:
     print(*words, flush=True)  # noqa: T201
 
 
-def distributor(count: int, size: int = 0, ack_timeout: float = 10.0) -> Role:
-    """Make a distributor of tasks that weigh ``size`` bytes; it says all the time how far it is."""
+def hold_the_gil(milliseconds: int) -> None:
+    """Let no other thread of this process run Python, as some extension modules do."""
+    ctypes.PyDLL(None).poll(None, 0, milliseconds)
+
+
+def distributor(count: int, size: int = 0, ack_timeout: float = 10.0, holds: int = 0) -> Role:
+    """Make a distributor of tasks that weigh ``size`` bytes; it says all the time how far it is.
+
+    Its handle() makes the tenth one in so many milliseconds, in which no other thread runs.
+    """
     padding = bytes(size)
     hub.Options = functools.partial(ports.Options, ack_timeout=ack_timeout)  # type: ignore[attr-defined,assignment]
 
@@ -149,6 +158,8 @@ def distributor(count: int, size: int = 0, ack_timeout: float = 10.0) -> Role:
         def handle(self, data: dict[str, Any], address: bytes, msgtype: str) -> dict[str, Any]:
             self.made += 1
             self.is_complete = self.made == count
+            if holds and self.made == 10:
+                hold_the_gil(holds)
             return {"n": self.made, "padding": padding} if size else {"n": self.made}
 
     def progress(found: Statistics) -> None:
@@ -161,18 +172,20 @@ class Answer(zmqpipeline.SingleThreadedWorker):
     """Answers with results that weigh ``size`` bytes.
 
     Stops itself in the middle of the task that it does as number ``stops_at``; from the result of task
-    ``grow`` on they weigh ``grown`` bytes.
+    ``grow`` on they weigh ``grown`` bytes. Its third task ``holds`` the process for so many milliseconds.
     """
 
     task_type = TaskType.register_type("FLOW") or TaskType("FLOW")
     endpoint = TASKS
     collector_endpoint = RESULTS
-    size = stops_at = grow = grown = done = 0
+    size = stops_at = grow = grown = done = holds = 0
 
     def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         self.done += 1
         if self.done == self.stops_at:
             os.kill(os.getpid(), signal.SIGSTOP)
+        if self.done == 3 and self.holds:
+            hold_the_gil(self.holds)
         size = self.grown if 0 < self.grow <= data["n"] else self.size
         return {"n": data["n"], "padding": bytes(size)} if size else {"n": data["n"]}
 

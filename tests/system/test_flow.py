@@ -99,6 +99,35 @@ def test_what_a_stopped_worker_holds_comes_back_and_nothing_else_waits_for_it(
     assert_ended(distributor, other, collector)
 
 
+def test_what_a_stopped_worker_holds_comes_back_when_its_connection_ends(start: Start) -> None:
+    count = 300
+    collector = start("collector", patience=500)
+    stopped = start("worker", stops_at=5, patience=500)
+    other = start("worker", patience=500)
+    distributor = start("distributor", count=count, size=MIB, patience=500)
+    stopped.until_stopped()
+    assert sorted(collector.results()) == list(range(1, count + 1))
+    assert_ended(distributor, other, collector)
+
+
+# -- somebody who does not answer, and is not gone ---------------------------------------------
+
+
+@pytest.mark.parametrize("busy", ["worker", "distributor"])
+def test_whoever_is_busy_and_hears_nothing_is_not_taken_for_gone_nor_takes_others_for_gone(
+    start: Start, busy: str
+) -> None:
+    count = 100
+    holds = {busy: {"holds": 2000}}
+    collector = start("collector", patience=400)
+    workers = [start("worker", patience=400, **holds.get("worker", {})) for _ in range(2)]
+    distributor = start("distributor", count=count, patience=400, **holds.get("distributor", {}))
+    assert sorted(collector.results()) == list(range(1, count + 1))
+    distributor.until(rf"progress {count} {count} 0")  # nothing was handed out twice
+    for process in (distributor, *workers, collector):
+        process.finish()
+
+
 # -- a collector that is stopped, gone, or not there yet -----------------------------------
 
 

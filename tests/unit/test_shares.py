@@ -11,6 +11,7 @@ from tests.unit.simulated.source import Numbers
 from tests.unit.test_taskbook import A, B, C, Case, ids
 from zmqpipeline import EndpointAddress, TaskType
 from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY
+from zmqpipeline.errors import SerializationError
 from zmqpipeline.source import BATCH_BYTES, TaskSource
 from zmqpipeline.wire import envelope, serializer
 
@@ -170,3 +171,29 @@ def test_a_large_task_behind_small_ones_waits_for_a_frame_of_its_own() -> None:
     assert [message.ids for message in batches] == [[(0, 2)], [(2, 1)], [(3, 1)]]
     assert [message.attempt for message in batches] == [1, 1, 1]
     assert [len(item["padding"]) for message in batches for item in message.data] == sizes
+
+
+def test_a_batch_is_closed_a_moment_after_its_first_task_or_after_a_slow_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    TaskType.register_type("PADDED")
+    clock = [0.0]
+    monkeypatch.setattr("zmqpipeline.source.perf_counter", lambda: clock[0])
+    for seconds, expected in ((0.00009, 12), (0.0002, 1)):
+        source = padded(*[1] * 100)
+
+        def handle(*_args: Any, seconds: float = seconds, task: Any = source.task) -> dict[str, Any]:
+            clock[0] += seconds
+            return {}
+
+        monkeypatch.setattr(source, "_handle", lambda handle=handle: handle)
+        assert source.fill(1000, b"")[1] == expected
+
+
+def test_what_no_worker_could_take_is_an_error_of_the_program() -> None:
+    TaskType.register_type("PADDED")
+    source = padded(MIB, max_message=MIB)
+    with pytest.raises(
+        SerializationError, match=r"Padded.handle returned a dictionary of \d+ bytes packed, more than"
+    ):
+        source.fill(1, b"")

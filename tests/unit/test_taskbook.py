@@ -465,6 +465,30 @@ def test_silent_workers_are_pinged_and_those_that_are_gone_are_named() -> None:
     assert case.link.to(C) == [], "it was heard a short while ago"
 
 
+def test_a_worker_whose_heartbeat_lost_its_connection_and_that_is_silent_is_lost() -> None:
+    case = Case(10)
+    case.join(A, 4)
+    case.join(B, 4)
+    case.hand_out()
+    for voice, worker in ((b"voice of a", "a"), (b"voice of b", "b")):
+        case.says(voice, "HEARTBEAT", worker=worker, number=0, held=[])
+    case.book.roster.voice_gone(b"voice of a")
+    case.book.roster.voice_gone(b"voice of nobody")
+    assert [case.tick(1), case.tick(1), case.tick(1)] == [[], [], [A]]
+    assert case.ledger.holds(A) == 0
+    assert case.ledger.holds(B) > 0
+
+
+def test_a_worker_whose_heartbeat_lost_its_connection_and_that_speaks_is_there() -> None:
+    case = Case(10)
+    case.join(A, 4)
+    case.says(b"voice", "HEARTBEAT", worker="a", number=0, held=[])
+    case.book.roster.voice_gone(b"voice")
+    assert [case.tick(1), case.tick(1)] == [[], []]
+    case.says(b"voice", "HEARTBEAT", worker="a", number=0, held=[])
+    assert [case.tick(1) for _ in range(5)] == [[]] * 5
+
+
 def test_a_probe_asks_everybody_at_once() -> None:
     case = Case()
     for address in (A, B):

@@ -114,13 +114,14 @@ class Dispatch:
         else:
             self.strays += 1
 
-    def connection_gone(self, task: str, lockstep: bytes | None) -> None:
+    def connection_gone(self, task: str, address: bytes | None) -> None:
         """Find out which workers of a task are gone; a lock-step worker cannot be asked, so it is named."""
         book = self.books[task]
-        if lockstep is not None:
-            peer = book.peers.get(lockstep)
+        if address is not None:
+            peer = book.peers.get(address)
             if peer is not None and peer.lockstep:
-                book.lost(lockstep)
+                book.lost(address)
+            book.roster.voice_gone(address)
         book.probe()
 
     def news(self) -> list[News]:
