@@ -53,9 +53,9 @@ def main(command: str, arguments: list[str]) -> int:
         code = _run(command, options, supervision)
     except Stopped as stopped:
         return int(stopped.code or 0)
-    except MemoryError as error:
-        _out_of_memory(error, options.name or command)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the process ends with its sentence and code
+        if exits.is_starved(error):
+            _out_of_memory(error, options.name or command)
         return _failed(exits.of_exception(error, options.name or command), supervision)
     return Exit.TERMINATED if supervision.stopped else code
 
@@ -116,10 +116,11 @@ def _failed(ending: exits.Ending, supervision: Supervision) -> int:
     return ending.code
 
 
-def _out_of_memory(error: MemoryError, role: str) -> NoReturn:
+def _out_of_memory(error: BaseException, role: str) -> NoReturn:
     """End the process like one that was killed: under a supervisor, another one takes its place."""
     try:
-        exits.report(Ending(Exit.OUT_OF_MEMORY, f"{role} ran out of memory", trimmed_traceback(error)))
+        sentence = f"{role} ran out of memory" + (f": {error}" if str(error) else "")
+        exits.report(Ending(Exit.OUT_OF_MEMORY, sentence, trimmed_traceback(error)))
     finally:  # there may be no memory to say it, nor for an orderly end
         os._exit(Exit.OUT_OF_MEMORY)
 

@@ -24,7 +24,7 @@ _OUT_OF_MEMORY = "MemoryError"
 class Breach(NamedTuple):
     """Something that must not happen."""
 
-    kind: str  #: lost, doubled, unexpected, early, again, finished; others add exit, left, stuck
+    kind: str  #: lost, doubled, unexpected, early, again, finished; others add exit, raised, left, stuck
     text: str
 
 
@@ -77,7 +77,8 @@ class Checker:
         self._acknowledged: set[TaskKey] = set()
         self._sealed: set[str] = set()  #: types of which everything is acknowledged
         self._finished: list[int] = []
-        self._short_of_memory = False
+        #: whether tasks and processes may fail for lack of memory
+        self.short_of_memory = False
         self.tally = Tally()
         self.breaches: list[Breach] = []
 
@@ -100,7 +101,7 @@ class Checker:
 
     def memory_was_short(self) -> None:
         """Note that tasks may fail for lack of memory from now on."""
-        self._short_of_memory = True
+        self.short_of_memory = True
 
     def breach(self, kind: str, text: str) -> None:
         """Note a breach."""
@@ -234,7 +235,7 @@ class Checker:
                 self.breach("unexpected", f"task {number} of {task} always fails, and was collected")
             if word != "right":
                 self.breach("unexpected", f"task {number} of {task} was collected with another one's result")
-        elif not self._always_fails(number) and not (self._short_of_memory and word == _OUT_OF_MEMORY):
+        elif not self._always_fails(number) and not (self.short_of_memory and word == _OUT_OF_MEMORY):
             self.breach("unexpected", f"task {number} of {task} failed with {word}, and should not")
 
     def _finish(self, event: Event) -> None:

@@ -101,7 +101,8 @@ class Injector:
         if not hurt or now < self._due:
             return
         waited = now - self._last
-        if self._next.after and received <= self._received_at_last and waited < _PATIENCE:
+        rests = received <= self._received_at_last
+        if rests and not self._next.regardless and waited < _PATIENCE:
             return  # whoever is hurt without a pause in between gets nowhere, which proves nothing
         self._do(self._next, now)
         self._next = next(self._planned)

@@ -197,6 +197,10 @@ class Round:
             return
         for text in self._crew.complaints(killed, failures=checker.tally.failed):
             checker.breach("exit", text)
+        if not checker.short_of_memory:
+            for path in sorted(self._folder.glob("*.log")):
+                if b"Traceback (most recent call last)" in path.read_bytes():
+                    checker.breach("raised", f"there is a traceback in {path.name}")
         deadline = time.monotonic() + _REAPING
         while (left := survivors(self._mark)) and time.monotonic() < deadline:
             time.sleep(_TICK)

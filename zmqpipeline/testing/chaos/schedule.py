@@ -34,6 +34,9 @@ _SHORTAGE = (0.2, 1.0)
 _PAUSE = 0.2
 #: how often one fault follows the other at once
 _VOLLEY = 0.1
+#: while a collector or distributor is stopped for so many seconds or more, a worker is killed, so often:
+#: it has results under way then, and what is done again comes twice
+_WHILE_STOPPED, _AMBUSH = 1.0, 0.5
 #: how often a fault happens at a point of the program, and not at any instant
 _AT_POINT = 0.35
 
@@ -56,6 +59,8 @@ class Planned:
         how long a process stays stopped, or short of memory
     choice
         which process of the role, from 0 to below 1
+    regardless
+        whether it does not wait until something goes on since the one before
 
     """
 
@@ -65,6 +70,7 @@ class Planned:
     point: str
     seconds: float
     choice: float
+    regardless: bool = False
 
 
 class Schedule:
@@ -90,7 +96,12 @@ class Schedule:
     def faults(self) -> Iterator[Planned]:
         """Draw one fault after the other, without end."""
         while True:
-            yield self._draw()
+            planned = self._draw()
+            yield planned
+            holds_up = planned.action == "stop" and planned.role != "worker" and not planned.point
+            if holds_up and planned.seconds >= _WHILE_STOPPED and self._random.random() < _AMBUSH:
+                after = self._random.uniform(0.1, _WHILE_STOPPED / 2)
+                yield Planned(after, "worker", "kill", "", 0.0, self._random.random(), regardless=True)
 
     def last(self) -> Planned | None:
         """Draw what happens to the collector at the end, if anything does."""
@@ -101,12 +112,13 @@ class Schedule:
 
     def _draw(self) -> Planned:
         draw = self._random.random
-        after = 0.0 if draw() < _VOLLEY else min(self._random.expovariate(1 / _PAUSE), 5 * _PAUSE)
+        volley = draw() < _VOLLEY
+        after = 0.0 if volley else min(self._random.expovariate(1 / _PAUSE), 5 * _PAUSE)
         role = self._chosen(_ROLES)
         point = self._random.choice(_POINTS[role]) if draw() < _AT_POINT else ""
         actions = _ACTIONS_OF_TASKS if point == "task" else _ACTIONS_AT if point else _ACTIONS
         action = self._chosen(actions)
-        return Planned(after, role, action, point, self._duration(action), draw())
+        return Planned(after, role, action, point, self._duration(action), draw(), regardless=volley)
 
     def _duration(self, action: str) -> float:
         if action == "stop":
