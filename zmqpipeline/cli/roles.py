@@ -12,6 +12,7 @@ from zmqpipeline import Distributor
 from zmqpipeline.cli import build, exits, loading, logs, plan, program
 from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
 from zmqpipeline.cli.exits import Exit
+from zmqpipeline.cli.starting import StoppedEarly
 from zmqpipeline.cli.summary import summary
 from zmqpipeline.cli.supervised import Supervision
 from zmqpipeline.errors import Stopped
@@ -50,6 +51,9 @@ def main(command: str, arguments: list[str]) -> int:
             _plan(options, supervision)
             return Exit.DONE
         code = _run(command, options, supervision)
+    except StoppedEarly as stopped:
+        exits.say(f"{options.name or command}: {stopped.sentence}")
+        return int(stopped.code or 0)
     except Stopped as stopped:
         return int(stopped.code or 0)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the process ends with its sentence and code
@@ -95,14 +99,16 @@ def _distribute(distributor: Distributor, supervision: Supervision) -> int:
     begun = time.monotonic()
     if supervision.active:
         distributor.on_progress = lambda statistics: supervision.tell("progress", tally=statistics)
-    stopped = True
+    ended: BaseException | None = None
     try:
         distributor.run()
-        stopped = False
+    except BaseException as error:
+        ended = error
+        raise
     finally:
         done = distributor.statistics()
-        if not supervision.active and (done.handed_out or not stopped):
-            exits.say(summary(done, time.monotonic() - begun, stopped=stopped))
+        if not supervision.active and (done.handed_out or ended is None or isinstance(ended, Stopped)):
+            exits.say(summary(done, time.monotonic() - begun, stopped=ended is not None))
     return Exit.TASKS_FAILED if distributor.failures else Exit.DONE
 
 
