@@ -135,6 +135,8 @@ class Supervisor:
             acknowledged=self._statistics.acknowledged,
             journal=self._plan.journal,
         )
+        if slot.kind == "distributor" and (self._stopping or not isinstance(verdict, policy.Restart)):
+            self._output.ending()
         if isinstance(verdict, policy.Restart):
             if self._stopping:
                 return
