@@ -81,10 +81,11 @@ def _plan(options: argparse.Namespace, supervision: Supervision) -> None:
 def _run(command: str, options: argparse.Namespace, supervision: Supervision) -> int:
     module = loading.load(options.file)
     found = program.read(options.file, module)
-    name = found.pick(command, options.name).name
+    chosen = found.pick(command, options.name)
+    name = chosen.name
     # from here on it is called by its name in the file, also in what is said of its end
     options.name = name
-    logs.configure(options.log_level, name, prefixed=supervision.active)
+    logs.configure(options.log_level, name, chosen.subject, prefixed=supervision.active)
     journal = getattr(options, "journal", None) or os.environ.get(build.JOURNAL)
     role = build.role(found, command, name, _given(command, options), journal)
     supervision.attach(role)
