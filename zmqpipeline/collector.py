@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import logging
 import os
 import platform
@@ -76,6 +77,7 @@ class Collector(DeclaredRole, abc.ABC):
     ack_sender: Socket | None = None
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.collector")
+    _finishes: ClassVar[str] = "the results that are on their way"
 
     _current: tuple[str, str, int] = ("", "", 0)
 
@@ -347,7 +349,7 @@ class Collector(DeclaredRole, abc.ABC):
     def _finish(self) -> None:
         """End: tell the program and the distributor."""
         if self._ended is False:
-            with self._user_code():
+            with contextlib.suppress(StopNow), self._user_code():
                 self.handle_finished("", "")
         self._send_due(time.monotonic())
         self._say(self._settlement.goodbye(ended=self._ended is not None))

@@ -23,7 +23,7 @@ from zmqpipeline.errors import DeclarationError
 from zmqpipeline.link import SocketLink
 from zmqpipeline.role import Role
 from zmqpipeline.source import TaskSource
-from zmqpipeline.stopping import NOW, RUNNING
+from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import Task
 from zmqpipeline.wire import envelope, messages, sockets
 
@@ -70,6 +70,7 @@ class Distributor(Role):
     """
 
     logger = logging.getLogger("zmqpipeline.distributor")
+    _finishes = "the tasks that are under way"
 
     #: the registered Task classes by task type, shared by all distributors that have no tasks of their own
     task_classes: ClassVar[dict[str, type[Task]]] = {}
@@ -193,7 +194,7 @@ class Distributor(Role):
         for name, task in self.tasks.items():
             task.client = self._link.routers[name] = self._bound(zmq.ROUTER, task.endpoint, watch=True)
             depends = [str(other) for other in task.dependencies]
-            sources[name] = source = TaskSource(task, self._options.max_message)
+            sources[name] = source = TaskSource(task, self._options.max_message, self._user_code)
             book = TaskBook(name, source, depends, self._link, run, Ledger(envelope.cut), self._options, kept)
             book.ends = self._ends.how
             books.append(book)
@@ -232,7 +233,11 @@ class Distributor(Role):
             while self._read(ready, now) and dispatch.judges(now):
                 ready = dict(poller.poll(0))  # nobody is late whose word has arrived
             self._check_stop(now)
-            busy = dispatch.advance(now)
+            try:
+                busy = dispatch.advance(now)
+            except StopNow:
+                self._cut_short(now)
+                return
             self._check_peers(now)
             self._report(now)
             self._announce(dispatch.waits_for)
@@ -240,6 +245,14 @@ class Distributor(Role):
         self._read({self._acks: zmq.POLLIN}, time.monotonic())
         if self._journal is not None:
             self._journal.commit()
+        self._report(None)
+
+    def _cut_short(self, now: float) -> None:
+        """End although a method of a Task was interrupted: what that has left half done is not kept."""
+        if self._journal is not None:
+            self._journal.abandon()
+        self._dispatch.end(now)
+        self._dispatch.advance(now)
         self._report(None)
 
     def _read(self, ready: dict[Any, int], now: float) -> bool:
@@ -298,6 +311,8 @@ class Distributor(Role):
                 self.logger.info(
                     "Distributor: waiting for %d tasks that are under way", self._dispatch.under_way
                 )
+        if self._level >= NOW:
+            self._stop_at = min(self._stop_at, now)
         if self._level >= NOW or now > self._stop_at:
             self._dispatch.end(now)
             if now > self._stop_at + 1.0 or self._dispatch.life is None:

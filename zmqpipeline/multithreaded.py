@@ -13,6 +13,7 @@ import zmq
 from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.credit import MOST_BYTES
 from zmqpipeline.execution import Execution
+from zmqpipeline.stopping import NOW
 from zmqpipeline.wire import envelope, serializer, sockets
 from zmqpipeline.worker import Worker
 
@@ -28,6 +29,8 @@ _N_THREADS = Attribute(
 )
 #: how long a thread may take to end when there is nothing left to do, in seconds
 _JOIN_TIMEOUT = 2.0
+#: and when the worker stops at once
+_HASTE = 0.2
 _DRAIN = 64
 
 _READY, _DONE, _BROKEN = b"R", b"D", b"X"
@@ -172,7 +175,8 @@ class MultiThreadedWorker(Worker):
         for index in range(len(self._threads)):
             with contextlib.suppress(zmq.ZMQError):  # a thread that never came, or has gone already
                 self._inner.send_multipart([_name(index), _STOP], zmq.NOBLOCK)
-        deadline = time.monotonic() + (0.0 if any(self._executions) else _JOIN_TIMEOUT)
+        patience = _JOIN_TIMEOUT if self._level < NOW else _HASTE
+        deadline = time.monotonic() + (0.0 if any(self._executions) else patience)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in self._threads) and self._owns_context:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from zmqpipeline.wire.messages import MESSAGE_TYPE_READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 #: a batch is closed so long after its first task, in seconds
 BATCH_TIME = 0.001
@@ -33,10 +35,17 @@ class TaskSource:
         the program's task
     max_message
         the largest dictionary that a worker takes, packed, in bytes
+    user_code
+        makes a context for calls of the program's methods, which may be interrupted
 
     """
 
-    def __init__(self, task: Task, max_message: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        max_message: int,
+        user_code: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self.task = task
         cls = type(task)
         self.max_attempts = task.max_attempts
@@ -47,6 +56,7 @@ class TaskSource:
         self.last_ack: dict[str, Any] = {}
         self._name = cls.__qualname__
         self._max_message = max_message
+        self._user_code = user_code
         self._metadata: dict[str, Any] = {}
         self._pack = serializer.make_packer().pack
         #: what an earlier life of the distributor knew: whether the task was complete, and its checkpoint
@@ -60,17 +70,20 @@ class TaskSource:
     def initialize(self, metadata: dict[str, Any]) -> None:
         """Call initialize()."""
         self._metadata = self.task.metadata = metadata
-        self.task.initialize(metadata)
+        with self._user_code():
+            self.task.initialize(metadata)
         self.task.received_init_signal = True
         if self._past is not None:
             # the last word is that of the checkpoint, whatever initialize() has counted or listed anew
             self.task.is_complete, state = self._past
             self._past = None
-            self.task.restore(state)
+            with self._user_code():
+                self.task.restore(state)
 
     def available(self) -> bool:
         """Call is_available_for_handling()."""
-        return bool(self.task.is_available_for_handling(self.last_ack))
+        with self._user_code():
+            return bool(self.task.is_available_for_handling(self.last_ack))
 
     def acknowledged(self, count: int, first: int, feedback: list[Any] | None, failed: bool) -> None:
         """Count acknowledgements, and keep the data of the last one."""
@@ -96,6 +109,17 @@ class TaskSource:
             if handle() returns what is neither a dictionary nor None, or cannot be packed
 
         """
+        task = self.task
+        with self._user_code():
+            packed = self._made(limit, address)
+        task.n_sent += len(packed)
+        body = b"".join(packed)
+        if len(body) > KEEP_BUFFER:  # a packer keeps the largest buffer that it ever had
+            self._pack = serializer.make_packer().pack
+        return body, len(packed)
+
+    def _made(self, limit: int, address: bytes) -> list[bytes]:
+        """Call handle(), and pack what each call returned before the next one."""
         task = self.task
         handle, metadata, last_ack = self._handle(), self._metadata, self.last_ack
         pack = self._pack
@@ -123,11 +147,7 @@ class TaskSource:
             if task.is_complete or now - before > SLOW_HANDLE or now - begun > BATCH_TIME:
                 break
             before = now
-        task.n_sent += len(packed)
-        body = b"".join(packed)
-        if len(body) > KEEP_BUFFER:  # a packer keeps the largest buffer that it ever had
-            self._pack = serializer.make_packer().pack
-        return body, len(packed)
+        return packed
 
     def counters(self) -> list[Any]:
         """List what the library keeps of the task, for a journal."""
@@ -145,7 +165,8 @@ class TaskSource:
         """
         if not self.task.received_init_signal or self._past is not None:
             return None
-        state: Any = self.task.checkpoint()
+        with self._user_code():
+            state: Any = self.task.checkpoint()
         if not isinstance(state, dict):
             raise TypeError(f"{self._name}.checkpoint returned {type(state).__name__}, expected a dictionary")
         try:

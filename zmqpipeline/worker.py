@@ -72,6 +72,8 @@ class Worker(DeclaredRole, abc.ABC):
     sender: Socket | None = None
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.worker")
+    _finishes: ClassVar[str] = "the tasks that it has begun"
+    _second_stop: ClassVar[str] = "stops at once and gives its tasks back"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Refuse a second class for a task type."""
@@ -226,6 +228,10 @@ class Worker(DeclaredRole, abc.ABC):
         if self._heartbeat is not None:
             self._heartbeat.stop()
             self._heartbeat = None
+
+    def _part(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.part()
 
     def _give_up(self) -> bool:
         """Tell whether the process has to end, because none of its threads will come back in time.

@@ -13,6 +13,7 @@ from zmqpipeline import Distributor
 from zmqpipeline.cli import build, exits, loading, logs, plan, program
 from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
 from zmqpipeline.cli.exits import Ending, Exit, trimmed_traceback
+from zmqpipeline.cli.starting import StoppedEarly
 from zmqpipeline.cli.summary import summary
 from zmqpipeline.cli.supervised import Supervision
 from zmqpipeline.errors import Stopped
@@ -51,6 +52,9 @@ def main(command: str, arguments: list[str]) -> int:
             _plan(options, supervision)
             return Exit.DONE
         code = _run(command, options, supervision)
+    except StoppedEarly as stopped:
+        exits.say(f"{options.name or command}: {stopped.sentence}")
+        return int(stopped.code or 0)
     except Stopped as stopped:
         return int(stopped.code or 0)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the process ends with its sentence and code
@@ -80,10 +84,11 @@ def _plan(options: argparse.Namespace, supervision: Supervision) -> None:
 def _run(command: str, options: argparse.Namespace, supervision: Supervision) -> int:
     module = loading.load(options.file)
     found = program.read(options.file, module)
-    name = found.pick(command, options.name).name
+    chosen = found.pick(command, options.name)
+    name = chosen.name
     # from here on it is called by its name in the file, also in what is said of its end
     options.name = name
-    logs.configure(options.log_level, name, prefixed=supervision.active)
+    logs.configure(options.log_level, name, chosen.subject, prefixed=supervision.active)
     journal = getattr(options, "journal", None) or os.environ.get(build.JOURNAL)
     role = build.role(found, command, name, _given(command, options), journal)
     supervision.attach(role)
@@ -98,14 +103,16 @@ def _distribute(distributor: Distributor, supervision: Supervision) -> int:
     begun = time.monotonic()
     if supervision.active:
         distributor.on_progress = lambda statistics: supervision.tell("progress", tally=statistics)
-    stopped = True
+    ended: BaseException | None = None
     try:
         distributor.run()
-        stopped = False
+    except BaseException as error:
+        ended = error
+        raise
     finally:
         done = distributor.statistics()
-        if not supervision.active and (done.handed_out or not stopped):
-            exits.say(summary(done, time.monotonic() - begun, stopped=stopped))
+        if not supervision.active and (done.handed_out or ended is None or isinstance(ended, Stopped)):
+            exits.say(summary(done, time.monotonic() - begun, stopped=ended is not None))
     return Exit.TASKS_FAILED if distributor.failures else Exit.DONE
 
 

@@ -27,7 +27,8 @@ _SERVICES = ("service", "service-worker")
 _ENDED = ("worker", "metadata", "collector")
 #: how long the others may take to hear of the end after the distributor has ended, in seconds
 END_GRACE = 5.0
-#: what a process may take beyond its stop_timeout until it is terminated, then killed, in seconds
+#: roles stop by themselves within their stop_timeout; what one may take beyond the longest of these until
+#: it is terminated, and then killed, in seconds
 STOP_GRACE, TERMINATE_GRACE = 2.0, 5.0
 #: how long a drain may take in a run that has failed, in seconds
 FAILED_GRACE = 2.0
@@ -67,6 +68,7 @@ class Supervisor:
         self._signal: int | None = None
         self._urgency = 0
         self._failure: policy.Fail | None = None
+        self._stopping_since: float | None = None
         self._finished_at: float | None = None
         self._tasks_failed = False
         #: whether a distributor was lost and another one goes on; when the collector had heard of the end
@@ -137,6 +139,8 @@ class Supervisor:
             acknowledged=self._statistics.acknowledged,
             journal=self._plan.journal,
         )
+        if slot.kind == "distributor" and (self._stopping or not isinstance(verdict, policy.Restart)):
+            self._output.ending()
         if isinstance(verdict, policy.Restart):
             if self._stopping:
                 return
@@ -230,20 +234,23 @@ class Supervisor:
         """Be harder on what was told to stop and does not."""
         if self._stopping:
             self._stop(now)
+            self._stopping_since = self._stopping_since or now
         patience = FAILED_GRACE if self._failure is not None else self._plan.stop_timeout + STOP_GRACE
         for process in self._herd.alive:
             process.catch_up(now)
+            # the collector is told last, but one time is for all of them
+            since = self._stopping_since or process.stopped_at
             if process.terminated_at is not None:
                 if now - process.terminated_at > TERMINATE_GRACE:
                     process.kill(now)
-            elif process.stopped_at is not None and now - process.stopped_at > patience:
+            elif since is not None and now - since > patience:
                 process.terminate(now)
 
     # -- the end ------------------------------------------------------------
 
     def _conclude(self, seconds: float) -> int:
         """Say what was done; return the exit code."""
-        if "distributor" in self._kinds and (self._statistics.handed_out or not self._stopping):
+        if "distributor" in self._kinds and (self._statistics.handed_out or self._failure is None):
             self._output.say(
                 summary(self._statistics, seconds, stopped=self._stopping, restarts=self._restarts)
             )
