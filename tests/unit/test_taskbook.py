@@ -10,6 +10,7 @@ from tests.unit.simulated.recorder import Recorder
 from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.handout import LOCKSTEP_LIMIT
 from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY, Ledger
+from zmqpipeline.delivery.news import Fate
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.roster import MAX_CREDIT
 from zmqpipeline.delivery.taskbook import TaskBook
@@ -89,7 +90,7 @@ class Case:
         return self.departed()
 
     def departed(self) -> list[bytes]:
-        found = [departure.peer.address for departure in self.book.news]
+        found = [news.peer.address for news in self.book.news if news.fate is not Fate.SILENT]
         self.book.news.clear()
         return found
 
