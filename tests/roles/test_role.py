@@ -161,6 +161,7 @@ def test_a_distributor_whose_collector_stays_away_ends() -> None:
     pipeline.task("AWAY", 10**9)
     keeper, distributor, worker = pipeline.keeper(), pipeline.distributor(), pipeline.worker("AWAY")()
     distributor.peer_timeout = 0.2
+    keeper.stop_timeout = 0.2  # results never cease to come
     with running(keeper, distributor, worker) as roles:
         eventually(lambda: len(keeper.kept) > 100)
         keeper.stop()
