@@ -56,11 +56,11 @@ def assert_ended(*processes: Process, **bounds: float) -> None:
 # -- a stopped worker, a slow collector ------------------------------------------------
 
 SIZES = {
-    "large tasks, large results": (MIB, MIB, 200, HELD),
-    "small tasks, large results": (0, MIB, 200, HELD),
-    "large tasks, small results": (MIB, 0, 200, HELD),
-    "many tasks of 100 kB": (100_000, 0, 2000, 90),
-    "many results of 100 kB": (0, 100_000, 2000, 90),
+    "large tasks, large results": (MIB, MIB, 150, HELD),
+    "small tasks, large results": (0, MIB, 150, HELD),
+    "large tasks, small results": (MIB, 0, 150, HELD),
+    "many tasks of 100 kB": (100_000, 0, 1200, 90),
+    "many results of 100 kB": (0, 100_000, 1200, 90),
 }
 
 
@@ -86,7 +86,7 @@ def test_with_a_stopped_worker_and_a_slow_collector_the_others_do_all_the_rest(
 def test_what_a_stopped_worker_holds_comes_back_and_nothing_else_waits_for_it(
     start: Start, sent: signal.Signals
 ) -> None:
-    count = 300
+    count = 120
     collector = start("collector", patience=PATIENT)
     stopped = start("worker", stops_at=5, patience=PATIENT)
     other = start("worker", patience=PATIENT)
@@ -100,7 +100,7 @@ def test_what_a_stopped_worker_holds_comes_back_and_nothing_else_waits_for_it(
 
 
 def test_what_a_stopped_worker_holds_comes_back_when_its_connection_ends(start: Start) -> None:
-    count = 300
+    count = 120
     collector = start("collector", patience=500)
     stopped = start("worker", stops_at=5, patience=500)
     other = start("worker", patience=500)
@@ -135,7 +135,7 @@ def test_whoever_is_busy_and_hears_nothing_is_not_taken_for_gone_nor_takes_other
 def test_with_a_stopped_collector_all_stand_still_and_then_nothing_is_missing(
     start: Start, patience: int
 ) -> None:
-    count = 150
+    count = 120
     collector = start("collector", patience=patience)
     workers = [start("worker", size=MIB, patience=patience) for _ in range(2)]
     # what is not acknowledged is not sent to it again and again
@@ -178,7 +178,7 @@ def test_without_a_collector_nothing_is_made(start: Start) -> None:
 
 
 def test_when_the_collector_has_died_workers_keep_their_results_for_the_next(start: Start) -> None:
-    count = 150
+    count = 120
     collector = start("collector")
     workers = [start("worker", size=MIB) for _ in range(2)]
     distributor = start("distributor", count=count, size=MIB)
