@@ -54,7 +54,9 @@ class Collector(DeclaredRole, abc.ABC):
     metadata
         the metadata of the run, ``{}`` without
     result_id
-        the id of the result that is being handled: the same if it is collected again after a restart
+        the id of the result that is being handled: the same if it is collected again after a restart. It is
+        acknowledged after the method has returned, so what is committed under this id before that is
+        written once, whoever is killed
 
     """
 
@@ -79,7 +81,13 @@ class Collector(DeclaredRole, abc.ABC):
 
     @property
     def result_id(self) -> str:
-        """The id of the result that is being handled: run, task type and number, joined by ``-``."""
+        """The id of the result that is being handled: run, task type and number, joined by ``-``.
+
+        It is the same when the result is collected again because this process, or the one before it, was
+        killed before the distributor had the acknowledgement. That leaves after :meth:`handle_collection`
+        or :meth:`handle_failure` has returned: commit before, and let the id be the key of what is written,
+        as in ``INSERT ... ON CONFLICT (result_id) DO NOTHING``; then each result is written once.
+        """
         run, task, number = self._current
         return f"{run}-{task}-{number}"
 
@@ -286,6 +294,7 @@ class Collector(DeclaredRole, abc.ABC):
         came, gone = watch.drain()
         if came:
             self._distributor.came()
+            self._settlement.connected()
             self._greeted = False
             self._hello_at = now
         if gone and not watch.connections:

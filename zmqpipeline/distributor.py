@@ -13,13 +13,13 @@ import zmq
 
 from zmqpipeline import registry
 from zmqpipeline.connections import Connections
+from zmqpipeline.declarations import check_addresses
 from zmqpipeline.delivery.dispatch import Dispatch, Statistics
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import NO_JOURNAL, Options
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
-from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.ends import Ends
-from zmqpipeline.errors import DeclarationError, EndpointError
+from zmqpipeline.errors import DeclarationError
 from zmqpipeline.link import SocketLink
 from zmqpipeline.role import Role
 from zmqpipeline.source import TaskSource
@@ -30,6 +30,7 @@ from zmqpipeline.wire import envelope, messages, sockets
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from zmqpipeline.descriptors import EndpointAddress
     from zmqpipeline.journal import Journal
     from zmqpipeline.role import Socket
 
@@ -64,7 +65,7 @@ class Distributor(Role):
     EndpointError
         if an address is missing or is not an EndpointAddress
     DeclarationError
-        if two tasks have one type, or dependencies go round in a circle
+        if two tasks have one type, dependencies go round in a circle, or the collector's addresses are one
 
     """
 
@@ -87,12 +88,11 @@ class Distributor(Role):
         journal: str | os.PathLike[str] | None = None,
         on_progress: Callable[[Statistics], None] | None = None,
     ) -> None:
-        self.collector_endpoint = _address("collector_endpoint", collector_endpoint)
-        self.collector_ack_endpoint = _address("collector_ack_endpoint", collector_ack_endpoint)
+        self.collector_endpoint = collector_endpoint
+        self.collector_ack_endpoint = collector_ack_endpoint
         self.receive_metadata = receive_metadata
         self.metadata_endpoint = metadata_endpoint
-        if receive_metadata or metadata_endpoint is not None:
-            _address("metadata_endpoint", metadata_endpoint)
+        check_addresses(self)
         if not (journal is None or isinstance(journal, str | os.PathLike)):
             raise DeclarationError(f"Distributor: journal is {journal!r}, expected a path or None")
         self.journal = journal
@@ -176,6 +176,7 @@ class Distributor(Role):
     # -- the loop -----------------------------------------------------------
 
     def _open(self) -> None:
+        check_addresses(self)
         self._instantiate()
         registry.warn_of_missing(self.tasks)
         self._journal = journal = self._open_journal()
@@ -377,19 +378,7 @@ class Distributor(Role):
 
     def _instantiate(self) -> None:
         """Make an instance of each task that has none yet."""
-        chosen: Iterable[type[Task] | Task] = (
-            self.task_classes.values() if self._own_tasks is None else self._own_tasks
-        )
-        registry.add(self.tasks, chosen)
+        registry.add(self.tasks, self.task_classes.values() if self._own_tasks is None else self._own_tasks)
 
     def _subject(self) -> str:
         return "Distributor"
-
-
-def _address(name: str, value: Any) -> EndpointAddress:
-    if not isinstance(value, EndpointAddress):
-        raise EndpointError(
-            f"Distributor: {name} is {value!r} ({type(value).__name__}), "
-            f"expected an address: zmqpipeline.EndpointAddress('...')"
-        )
-    return value

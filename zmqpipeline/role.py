@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
 
-from zmqpipeline.declarations import Declared
+from zmqpipeline.declarations import Declared, check_bounds
 from zmqpipeline.errors import Stopped
 from zmqpipeline.peerclock import PeerClock
 from zmqpipeline.stopping import NOW, RUNNING, Stopper
@@ -65,6 +65,10 @@ class Role:
     _announced = 0.0
     _owner = 0
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_bounds(cls)
+
     @property
     def context(self) -> Context:
         """The ZeroMQ context of this role, made when it is first needed."""
@@ -95,6 +99,7 @@ class Role:
 
         """
         self._before_run()
+        check_bounds(self)
         self._stopper = stopper = Stopper(self.logger, self._subject())
         stopper.level = self._stop_requested
         self._owner = threading.get_ident()

@@ -185,6 +185,8 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _follow(self, now: float) -> None:
         """Join again when the connection broke or we are not known; end when the distributor stays away."""
+        if self._assignment.ended:
+            return  # that came before the connection broke, and counts
         came, gone = self._watch.drain()
         if came:
             self._distributor.came()

@@ -156,6 +156,18 @@ def test_a_heartbeat_says_what_is_not_finished_up_to_the_last_batch() -> None:
     assert assignment.heartbeat().held == [(2, 2), (10, 2)]
 
 
+def test_an_old_batch_that_comes_again_does_not_hide_the_last_one() -> None:
+    """The distributor would wait for ever for results that were lost on their way to the collector."""
+    assignment = started()
+    for ids, number in (([(0, 4)], 1), ([(10, 2)], 2), ([(0, 4)], 1)):
+        assignment.receive(batch(ids, number=number))
+        work = assignment.next(10)
+        assert work is not None
+        assignment.done(work)
+    heartbeat = assignment.heartbeat()
+    assert (heartbeat.number, heartbeat.held) == (2, [])
+
+
 def test_giving_back_keeps_what_was_begun() -> None:
     assignment = started()
     assignment.receive(batch([(0, 4)], number=3))

@@ -98,15 +98,6 @@ def test_what_was_asked_for_is_too_much_when_results_have_grown() -> None:
     assert not credit.is_too_much(16)
 
 
-@pytest.mark.parametrize("hands", [1, 4])
-def test_what_was_asked_for_is_too_much_when_tasks_have_slowed_down(hands: int) -> None:
-    credit = settled(1e-6, hands=hands)
-    credit.measured(1, 0.02)  # 0.01 on average
-    assert credit.is_too_much(101 * hands)
-    assert not credit.is_too_much(99 * hands)
-    assert not Credit(hands).is_too_much(1000), "nothing is known"
-
-
 MEASURES = st.tuples(st.integers(1, 100_000), st.floats(0, 1e6), st.integers(0, 2**40))
 
 

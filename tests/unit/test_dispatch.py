@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.simulation import RUN, Numbers, Recorder
+from tests.unit.simulated.recorder import Recorder
+from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.dispatch import FAREWELL, NO_TASKS_WAIT, Dispatch
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import Options, Outcome
@@ -130,6 +131,13 @@ def test_start_tells_the_collector_its_run_its_life_and_what_is_settled() -> Non
     (start,) = case.collector()
     assert (start.type, start.run, start.life) == ("METADATA", RUN, LIFE)
     assert start.settled == {"t": [], "u": []}
+
+
+def test_start_says_which_hello_it_answers() -> None:
+    case = Case(t=(3, []))
+    case.hears("HELLO", run=None, number=2)
+    (start,) = case.link.told()
+    assert start.number == 2
 
 
 def test_hello_is_answered_as_often_as_it_is_said() -> None:

@@ -207,6 +207,16 @@ def test_a_process_that_connects_again_is_no_death(back_first: bool) -> None:
     assert ids(case.given(B)) == [0]
 
 
+def test_a_process_whose_hellos_change_places_is_told_to_begin_again() -> None:
+    """Nobody knows which of its connections lives: one that waits for START would wait for ever."""
+    case = Case(1)
+    join(case, B, 1, "the process")
+    case.link.to(B)
+    join(case, A, 1, "the process")
+    assert [message.type for message in case.link.to(B)] == ["RESET"]
+    assert list(case.book.peers) == [A]
+
+
 def test_another_process_is_not_the_one_that_died() -> None:
     case = Case(1)
     join(case, A, 1, "one")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.simulation import RUN, Numbers, Recorder
+from tests.unit.simulated.recorder import Recorder
+from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline import EndpointAddress, Task, TaskType
 from zmqpipeline.delivery.dispatch import Dispatch
 from zmqpipeline.delivery.ledger import Ledger

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import zmqpipeline
-from tests.unit.simulation import Numbers
+from tests.unit.simulated.source import Numbers
 from tests.unit.test_taskbook import A, B, C, Case, ids
 from zmqpipeline import EndpointAddress, TaskType
 from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.simulation import RUN, Numbers, Recorder
+from tests.unit.simulated.recorder import Recorder
+from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.handout import LOCKSTEP_LIMIT
 from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY, Ledger
 from zmqpipeline.delivery.ports import Options, Outcome
@@ -83,6 +84,7 @@ class Case:
         for second in range(int(seconds) + 1):
             self.book.overdue.heard(self.now + second)
         self.now += seconds
+        self.book.overdue.heard(self.now)
         self.book.tick(self.now)
         return self.departed()
 
@@ -667,6 +669,24 @@ def test_end_is_told_once_and_late_comers_hear_it_at_once() -> None:
     case.book.probe()
     assert not case.book.peers
     assert case.departed() == [], "who was told the end is expected to go"
+
+
+def test_what_crossed_a_return_comes_back_even_if_the_next_credit_overtakes_it() -> None:
+    case = Case(20)
+    case.join(A, 1)
+    case.says(A, "RDY", credit=8, order=1)
+    first, *under_way = case.given(A)
+    assert len(ids(under_way)) == 4
+    # the worker's heartbeat gives everything back; by its other connection it asks again, and is faster
+    case.says(A, "RDY", credit=2, order=3)
+    case.acknowledge(*first.ranges)
+    case.says(A, "RETURN", credit=0, order=2, number=first.number, ids=[])
+    assert case.ledger.holds(NOBODY) == 4
+    again = ids(case.given(A))
+    assert again == ids(under_way)[:2]
+    # what was sent for the credit behind it is the worker's
+    case.says(A, "RETURN", credit=0, order=2, number=first.number, ids=[])
+    assert case.ledger.holds(A) == 2
 
 
 # -- finished, but not acknowledged ----------------------------------------------------------

@@ -195,7 +195,7 @@ class Assignment:
         if not isinstance(tasks, list) or ids is None or len(tasks) != total(ids):
             self.strays += 1
             return
-        self.number = message.number or self.number
+        self.number = max(self.number, message.number or 0)  # an old batch that comes again is not news
         if message.order is not None and message.order < self._void:
             return
         self._work.append(Work(tasks, ids, message.attempt or 1, message.run or ""))

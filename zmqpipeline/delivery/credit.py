@@ -17,8 +17,6 @@ ROUND_BYTES = 1024 * 1024
 MOST_BYTES = 2 * ROUND_BYTES
 #: a worker asks for no more than what makes so many bytes of results: they wait for the collector, or in it
 AHEAD_BYTES = 8 * ROUND_BYTES
-#: what would take so long at its pace is given back, in seconds: the tasks have become slower than they were
-HOARD = 1.0
 #: how much of the last measurement counts
 _WEIGHT = 0.5
 #: a credit is told anew when it has changed by this factor
@@ -77,8 +75,8 @@ class Credit:
         return wanted
 
     def is_too_much(self, count: int) -> bool:
-        """Tell whether so many were asked for when they seemed to be faster, or their results smaller."""
-        return count * self._bytes > 2 * AHEAD_BYTES or count * (self._pace or 0) > HOARD * self._hands
+        """Tell whether so many tasks make more results than there is room for; they were smaller before."""
+        return count * self._bytes > 2 * AHEAD_BYTES
 
     def round(self) -> int:
         """Tell how many tasks to do before the sockets are looked at."""

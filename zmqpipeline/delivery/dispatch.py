@@ -96,7 +96,7 @@ class Dispatch:
         for book in self.books.values():
             book.overdue.heard(now)
         if kind == messages.MESSAGE_TYPE_HELLO and message.life:
-            self._greet_collector(message.life, now)
+            self._greet_collector(message.life, message.number, now)
         elif message.run != self._run or message.life != self.life:
             self.strays += 1
         elif kind == messages.MESSAGE_TYPE_READY:
@@ -258,7 +258,7 @@ class Dispatch:
 
     # -- inside -------------------------------------------------------------
 
-    def _greet_collector(self, life: str, now: float) -> None:
+    def _greet_collector(self, life: str, number: int | None, now: float) -> None:
         if self.metadata is None:
             return  # it says HELLO again
         if life != self.life:
@@ -273,6 +273,7 @@ class Dispatch:
                 for book in self.books.values():
                     book.collector_restarted(now)
         start = Message(messages.MESSAGE_TYPE_META_DATA, "", self.metadata, run=self._run, life=life)
+        start.number = number
         start.settled = {name: book.ledger.settled.ranges() for name, book in self.books.items()}
         start.epoch = self._epoch
         self._link.to_collector(start)

@@ -138,7 +138,7 @@ class Handout:
         else:
             message.ids = [(batch.first, batch.count)]
             message.number = batch.number
-            message.order = peer.order
+            message.order = batch.order = peer.order
         outcome = self._roster.send(peer.address, message)
         if outcome is Outcome.SENT:
             peer.number += 1

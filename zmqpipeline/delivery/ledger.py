@@ -45,6 +45,7 @@ class Batch:
     killed: tuple[tuple[Any, Any], ...] = ()  #: host and pid of each of them
     suspects: int = 0  #: hand out no more than so many of these at a time, to a worker that has nothing else
     number: int = 0  #: the number of the message to this holder that carried it
+    order: int = 0  #: the credit of this holder that it answers
     not_before: float = 0.0  #: when it may be handed out again, in seconds of the caller's clock
     shunned: Hashable = NOBODY  #: the worker on which it failed last
     finished_at: float | None = None  #: when its holder said that it is done with it

@@ -43,10 +43,10 @@ class Overdue:
     def heard(self, now: float) -> None:
         """Note a sign of life of the collector.
 
-        What it got while it was silent is still in its socket. If it were sent again every now and then,
-        a collector that hangs would be buried under it.
+        Time passes only with these. What a collector got while it was silent is still in its socket; if it
+        were sent again every now and then, one that hangs would be buried under it.
         """
-        if self._is_silent(now):
+        if now - self._heard_at > _SILENCE * self._options.ping_interval:
             self._silent_until = now
         self._heard_at = now
 
@@ -91,36 +91,29 @@ class Overdue:
 
     def remind(self, now: float) -> None:
         """Let those failures be reported again whose report may be lost."""
-        if self._is_silent(now):
-            return
         for batch in self._ledger.held_by(COLLECTOR):
-            if now > max(batch.not_before, self._silent_until + self._options.ack_timeout):
+            if self._heard_at > max(batch.not_before, self._silent_until + self._options.ack_timeout):
                 waited = batch.not_before - batch.given_at
                 self.failed(batch, now)
                 batch.not_before = now + min(2 * waited, self._options.ack_timeout * 2**_DOUBLINGS)
 
-    def due(self, now: float) -> list[Batch]:
+    def due(self) -> list[Batch]:
         """List what is to be handed out again."""
-        if self._is_silent(now):
-            return []
         late = [
             batch
             for batch in self._ledger.batches
             if batch.finished_at is not None
             and batch.holder is not NOBODY
-            and self._is_late(batch, batch.finished_at, now)
+            and self._is_late(batch, batch.finished_at)
         ]
         for batch in late:
             batch.overdue += 1
         return late
 
-    def _is_late(self, batch: Batch, finished_at: float, now: float) -> bool:
+    def _is_late(self, batch: Batch, finished_at: float) -> bool:
         patience = self._options.ack_timeout * float(2 ** min(batch.overdue, _DOUBLINGS))
         if batch.given_at < self._restarted_at:
             patience = min(patience, self._options.ping_interval)
         # a collector that is slow acknowledges something now and then; one that lost a result does not
         since = min(max(finished_at, self._acknowledged_at), finished_at + _PATIENCE * patience)
-        return now - max(since, self._silent_until) > patience
-
-    def _is_silent(self, now: float) -> bool:
-        return now - self._heard_at > _SILENCE * self._options.ping_interval
+        return self._heard_at - max(since, self._silent_until) > patience

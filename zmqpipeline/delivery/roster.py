@@ -93,7 +93,7 @@ class Roster:
         if message.run is not None and message.run != self._run and not greets:
             self.strays += 1
             if peer is None:
-                self._reset(address)
+                self.reset(address)
             return None
         if peer is None:
             peer = self._meet(address, message)
@@ -138,7 +138,7 @@ class Roster:
         """Have nothing to do with a worker any more; it may begin again."""
         self.strays += 1
         self.peers.pop(peer.address, None)
-        self._reset(peer.address)
+        self.reset(peer.address)
 
     def end(self) -> None:
         """Tell everybody that the run is over; call it until nobody is left."""
@@ -241,6 +241,10 @@ class Roster:
         """Send to one worker."""
         return self._link.to_worker(self.name, address, message)
 
+    def reset(self, address: bytes) -> None:
+        """Tell a worker that it is not known (any more): it begins again."""
+        self.send(address, Message(messages.MESSAGE_TYPE_RESET, self.name, run=self._run))
+
     def _meet(self, address: bytes, message: Message) -> Peer | None:
         """Make a stranger's acquaintance, if it introduces itself."""
         if message.task not in {"", self.name}:
@@ -254,7 +258,7 @@ class Roster:
         elif message.type != messages.MESSAGE_TYPE_HELLO:
             self.strays += 1
             if message.type != messages.MESSAGE_TYPE_GOODBYE:
-                self._reset(address)
+                self.reset(address)
             return None
         self.peers[address] = peer
         self.met = True
@@ -280,6 +284,3 @@ class Roster:
         ping = Message(messages.MESSAGE_TYPE_HEARTBEAT, self.name, run=self._run)
         if self.send(peer.address, ping) is Outcome.GONE:
             self.unreachable(peer)
-
-    def _reset(self, address: bytes) -> None:
-        self.send(address, Message(messages.MESSAGE_TYPE_RESET, self.name, run=self._run))

@@ -193,7 +193,7 @@ class TaskBook:
     def tick(self, now: float) -> None:
         """Ping who was silent, and hand out again what was finished and never acknowledged."""
         self.overdue.remind(now)
-        self._take_back(self.overdue.due(now))
+        self._take_back(self.overdue.due())
         for batch in self.suspicion.judge():
             self._fail(batch, now)
         for peer in self.roster.silenced(now):
@@ -244,6 +244,8 @@ class TaskBook:
         self.roster.hello(peer, message.data)
         for address in self.roster.former(peer):
             self.lost(address)
+            # HELLOs of two connections may change places: then the one that was lost lives, and is to know
+            self.roster.reset(address)
         self.suspicion.absolve(peer)
 
     def _on_empty(self, peer: Peer, _message: Message, _now: float) -> None:
@@ -319,12 +321,12 @@ class TaskBook:
 
     def _on_return(self, peer: Peer, message: Message, _now: float) -> None:
         """Take back what a worker has not begun; with a credit of 0, also what crosses its message."""
-        everything = message.credit == 0 and message.order is not None and message.order > peer.order
+        void = (message.order or 0) if message.credit == 0 else 0
         self.roster.credit(peer, message)
         for batch in self.ledger.held_by(peer.address):
             if batch.number <= (message.number or 0):
                 self.ledger.take_back(batch, message.ranges)
-            elif everything:
+            elif batch.order < void:  # not by the order of arrival: a later credit may have overtaken this
                 self._take_back([batch])
 
     def _on_goodbye(self, peer: Peer, _message: Message, _now: float) -> None:
