@@ -121,8 +121,12 @@ class Command:
         self.folder.joinpath(name).write_text(text, encoding="utf-8")
 
     def start(self, *arguments: str, env: dict[str, str] | None = None) -> Running:
+        return self.start_python("-m", "zmqpipeline", *arguments, env=env)
+
+    def start_python(self, *arguments: str, env: dict[str, str] | None = None) -> Running:
+        """Start a program of the folder that is not the command."""
         popen = subprocess.Popen(
-            [sys.executable, "-m", "zmqpipeline", *arguments],
+            [sys.executable, *arguments],
             cwd=self.folder,
             env={**self.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
