@@ -1,5 +1,6 @@
 """Distributes tasks over ZeroMQ: a Task, a Worker and a Collector, each in a process of its own."""
 
+from zmqpipeline import _startup  # isort: skip # noqa: F401 - before the others: they take their time
 import logging
 import logging.config
 from typing import Any

@@ -25,7 +25,19 @@ def main(arguments: list[str] | None = None) -> int:
         the exit code, see :class:`zmqpipeline.cli.exits.Exit`
 
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    from zmqpipeline.cli.starting import StoppedEarly, stoppable  # noqa: PLC0415 - see _startup.py
+
+    try:
+        with stoppable():
+            return _main(sys.argv[1:] if arguments is None else arguments)
+    except StoppedEarly as stopped:
+        from zmqpipeline.cli.exits import say  # noqa: PLC0415
+
+        say(stopped.sentence)
+        return int(stopped.code or 0)
+
+
+def _main(arguments: list[str]) -> int:
     from zmqpipeline.cli.endpoints import PLAN  # noqa: PLC0415 - a way of its own for each kind of command
     from zmqpipeline.cli.program import ROLES  # noqa: PLC0415
 

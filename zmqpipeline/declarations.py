@@ -12,10 +12,13 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zmqpipeline.errors import DeclarationError
+from zmqpipeline.descriptors import EndpointAddress
+from zmqpipeline.errors import DeclarationError, EndpointError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from zmqpipeline.distributor import Distributor
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,71 @@ class Declared:
     @classmethod
     def _check_more(cls) -> None:
         """Check what the table of attributes cannot say."""
+
+
+#: the class attributes of a role that bound how long it takes
+_BOUNDS = ("peer_timeout", "stop_timeout", "announce_interval", "heartbeat_interval", "heartbeat_timeout")
+#: and the longest that ZMTP can say for two of them together, in seconds
+_LONGEST_SILENCE = 6553.0
+
+
+def check_bounds(role: Any) -> None:
+    """Check the times that a role's class, or a role, declares.
+
+    Parameters
+    ----------
+    role
+        the class or the role
+
+    Raises
+    ------
+    zmqpipeline.errors.DeclarationError
+        names the class, the attribute and what was found
+
+    """
+    for name in _BOUNDS:
+        value = inspect.getattr_static(role, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            where = role if isinstance(role, type) else type(role)
+            raise DeclarationError(
+                f"class {where.__qualname__}: {name} is {_shown(value)}, expected seconds, a number above 0"
+            )
+    if role.heartbeat_interval + role.heartbeat_timeout > _LONGEST_SILENCE:
+        where = role if isinstance(role, type) else type(role)
+        raise DeclarationError(
+            f"class {where.__qualname__}: heartbeat_interval and heartbeat_timeout are "
+            f"{role.heartbeat_interval + role.heartbeat_timeout:g} s together, expected at most "
+            f"{_LONGEST_SILENCE:g} s: ZeroMQ's heartbeats cannot say more"
+        )
+
+
+def check_addresses(distributor: Distributor) -> None:
+    """Check where a distributor binds and connects.
+
+    Raises
+    ------
+    zmqpipeline.errors.EndpointError
+        one is not an :class:`~zmqpipeline.EndpointAddress`
+    zmqpipeline.errors.DeclarationError
+        the collector's two are one
+
+    """
+    names = ["collector_endpoint", "collector_ack_endpoint"]
+    if distributor.receive_metadata or distributor.metadata_endpoint is not None:
+        names.append("metadata_endpoint")
+    for name in names:
+        value = getattr(distributor, name)
+        if not isinstance(value, EndpointAddress):
+            raise EndpointError(
+                f"Distributor: {name} is {value!r} ({type(value).__name__}), "
+                f"expected an address: zmqpipeline.EndpointAddress('...')"
+            )
+    if distributor.collector_endpoint == distributor.collector_ack_endpoint:
+        raise DeclarationError(
+            f"Distributor: collector_endpoint and collector_ack_endpoint are both "
+            f"{str(distributor.collector_endpoint)!r}, expected two addresses: "
+            f"the collector's endpoint and its ack_endpoint"
+        )
 
 
 def is_abstract(cls: type) -> bool:

@@ -13,23 +13,24 @@ import zmq
 
 from zmqpipeline import registry
 from zmqpipeline.connections import Connections
+from zmqpipeline.declarations import check_addresses
 from zmqpipeline.delivery.dispatch import Dispatch, Statistics
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import NO_JOURNAL, Options
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
-from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.ends import Ends
-from zmqpipeline.errors import DeclarationError, EndpointError
+from zmqpipeline.errors import DeclarationError
 from zmqpipeline.link import SocketLink
 from zmqpipeline.role import Role
 from zmqpipeline.source import TaskSource
-from zmqpipeline.stopping import NOW, RUNNING
+from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import Task
 from zmqpipeline.wire import envelope, messages, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from zmqpipeline.descriptors import EndpointAddress
     from zmqpipeline.journal import Journal
     from zmqpipeline.role import Socket
 
@@ -64,11 +65,12 @@ class Distributor(Role):
     EndpointError
         if an address is missing or is not an EndpointAddress
     DeclarationError
-        if two tasks have one type, or dependencies go round in a circle
+        if two tasks have one type, dependencies go round in a circle, or the collector's addresses are one
 
     """
 
     logger = logging.getLogger("zmqpipeline.distributor")
+    _finishes = "the tasks that are under way"
 
     #: the registered Task classes by task type, shared by all distributors that have no tasks of their own
     task_classes: ClassVar[dict[str, type[Task]]] = {}
@@ -87,12 +89,11 @@ class Distributor(Role):
         journal: str | os.PathLike[str] | None = None,
         on_progress: Callable[[Statistics], None] | None = None,
     ) -> None:
-        self.collector_endpoint = _address("collector_endpoint", collector_endpoint)
-        self.collector_ack_endpoint = _address("collector_ack_endpoint", collector_ack_endpoint)
+        self.collector_endpoint = collector_endpoint
+        self.collector_ack_endpoint = collector_ack_endpoint
         self.receive_metadata = receive_metadata
         self.metadata_endpoint = metadata_endpoint
-        if receive_metadata or metadata_endpoint is not None:
-            _address("metadata_endpoint", metadata_endpoint)
+        check_addresses(self)
         if not (journal is None or isinstance(journal, str | os.PathLike)):
             raise DeclarationError(f"Distributor: journal is {journal!r}, expected a path or None")
         self.journal = journal
@@ -176,6 +177,7 @@ class Distributor(Role):
     # -- the loop -----------------------------------------------------------
 
     def _open(self) -> None:
+        check_addresses(self)
         self._instantiate()
         registry.warn_of_missing(self.tasks)
         self._journal = journal = self._open_journal()
@@ -192,7 +194,7 @@ class Distributor(Role):
         for name, task in self.tasks.items():
             task.client = self._link.routers[name] = self._bound(zmq.ROUTER, task.endpoint, watch=True)
             depends = [str(other) for other in task.dependencies]
-            sources[name] = source = TaskSource(task, self._options.max_message)
+            sources[name] = source = TaskSource(task, self._options.max_message, self._user_code)
             book = TaskBook(name, source, depends, self._link, run, Ledger(envelope.cut), self._options, kept)
             book.ends = self._ends.how
             books.append(book)
@@ -231,7 +233,11 @@ class Distributor(Role):
             while self._read(ready, now) and dispatch.judges(now):
                 ready = dict(poller.poll(0))  # nobody is late whose word has arrived
             self._check_stop(now)
-            busy = dispatch.advance(now)
+            try:
+                busy = dispatch.advance(now)
+            except StopNow:
+                self._cut_short(now)
+                return
             self._check_peers(now)
             self._report(now)
             self._announce(dispatch.waits_for)
@@ -239,6 +245,14 @@ class Distributor(Role):
         self._read({self._acks: zmq.POLLIN}, time.monotonic())
         if self._journal is not None:
             self._journal.commit()
+        self._report(None)
+
+    def _cut_short(self, now: float) -> None:
+        """End although a method of a Task was interrupted: what that has left half done is not kept."""
+        if self._journal is not None:
+            self._journal.abandon()
+        self._dispatch.end(now)
+        self._dispatch.advance(now)
         self._report(None)
 
     def _read(self, ready: dict[Any, int], now: float) -> bool:
@@ -297,6 +311,8 @@ class Distributor(Role):
                 self.logger.info(
                     "Distributor: waiting for %d tasks that are under way", self._dispatch.under_way
                 )
+        if self._level >= NOW:
+            self._stop_at = min(self._stop_at, now)
         if self._level >= NOW or now > self._stop_at:
             self._dispatch.end(now)
             if now > self._stop_at + 1.0 or self._dispatch.life is None:
@@ -310,10 +326,10 @@ class Distributor(Role):
         if gone and not self._ack_watch.connections:
             self._collector.went(now)
             self._dispatch.collector_lost()
-        if self._dispatch.ended_at is not None and self._collector.away:
+        if self._dispatch.ended_at is not None and self._dispatch.stopping and self._collector.away:
             self._dispatch.give_up()
-            return
-        self._collector.check(now)
+        if not self._dispatch.collector_ended:
+            self._collector.check(now)  # one that died before it had finished may be started again
         self._check_workers(now)
         for name, book in self._dispatch.books.items():
             clock = self._workers[name]
@@ -377,19 +393,7 @@ class Distributor(Role):
 
     def _instantiate(self) -> None:
         """Make an instance of each task that has none yet."""
-        chosen: Iterable[type[Task] | Task] = (
-            self.task_classes.values() if self._own_tasks is None else self._own_tasks
-        )
-        registry.add(self.tasks, chosen)
+        registry.add(self.tasks, self.task_classes.values() if self._own_tasks is None else self._own_tasks)
 
     def _subject(self) -> str:
         return "Distributor"
-
-
-def _address(name: str, value: Any) -> EndpointAddress:
-    if not isinstance(value, EndpointAddress):
-        raise EndpointError(
-            f"Distributor: {name} is {value!r} ({type(value).__name__}), "
-            f"expected an address: zmqpipeline.EndpointAddress('...')"
-        )
-    return value

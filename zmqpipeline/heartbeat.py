@@ -97,6 +97,7 @@ class Heartbeat(threading.Thread):
         self._subject = subject
         self._give_up = give_up
         self._stopped = threading.Event()
+        self._parting = False
         #: since when each execution is in the same call: (execution, position, time, told)
         self._calls: list[_Call | None] = [None] * len(shared.executions)
 
@@ -105,6 +106,11 @@ class Heartbeat(threading.Thread):
         self._stopped.set()
         self._shared.wake.set()
         self.join(2.0)
+
+    def part(self) -> None:
+        """Take leave for a process that ends without its main thread: its tasks have killed nobody."""
+        self._parting = True
+        self.stop()
 
     def run(self) -> None:
         """Watch and beat until it is stopped."""
@@ -122,6 +128,8 @@ class Heartbeat(threading.Thread):
                 self._shared.worker_id,
             )
             self._watch()
+            if self._parting:
+                self._say_goodbye()
         except zmq.ContextTerminated:
             pass  # the worker is gone
         finally:
@@ -130,7 +138,7 @@ class Heartbeat(threading.Thread):
 
     def _watch(self) -> None:
         shared = self._shared
-        beat_at = time.monotonic() + self._interval
+        beat_at = time.monotonic()  # at once, so that the distributor knows this connection
         while not self._stopped.is_set():
             if any(shared.executions):
                 self._stopped.wait(GLANCE)
@@ -192,11 +200,17 @@ class Heartbeat(threading.Thread):
         text = f"took longer than its time limit of {limit:g} s"
         self._reporter.fail(self._shared.assignment, execution.work, place, describe(TimeoutError(text)))
         if self._give_up():
-            self._reporter.report(self._shared.assignment, execution, self._shared.max_message)
-            self._reporter.tell(self._shared.assignment.goodbye())
             self._logger.error("%s: a task passed its time limit: the process ends", self._subject)
-            time.sleep(_PARTING)  # nothing can interrupt the thread that is stuck, nothing else is left to do
+            self._say_goodbye()  # nothing can interrupt the thread that is stuck, nothing else is left to do
             os._exit(TIME_LIMIT_EXIT)
+
+    def _say_goodbye(self) -> None:
+        """Send what is done, and give the rest back."""
+        for execution in self._shared.executions:
+            if execution is not None:
+                self._reporter.report(self._shared.assignment, execution, self._shared.max_message)
+        self._reporter.tell(self._shared.assignment.goodbye())
+        time.sleep(_PARTING)
 
 
 @dataclass(slots=True)

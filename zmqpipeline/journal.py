@@ -91,6 +91,7 @@ class Journal:
         self._of_run: dict[str, Any] = {}
         self._since = 0.0
         self._bytes = 0
+        self._abandoned = False
         self._file = open_file(self.path)
         try:
             self.past = self._begin(list(program))
@@ -194,7 +195,7 @@ class Journal:
             if a checkpoint cannot be packed
 
         """
-        if not self._dirty and not self._of_run:
+        if self._abandoned or (not self._dirty and not self._of_run):
             return
         # the program's own methods are asked before anything is written
         states = {task: self._state(self._tasks[task]) for task in self._dirty}
@@ -212,6 +213,10 @@ class Journal:
         self._dirty.clear()
         self._of_run.clear()
         self._bytes = 0
+
+    def abandon(self) -> None:
+        """Write nothing more: what was noted since the last commit is as if it had not happened."""
+        self._abandoned = True
 
     def close(self) -> None:
         """Close the file; what was not committed is as if it had not happened."""

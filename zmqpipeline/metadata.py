@@ -41,6 +41,7 @@ class MetaDataWorker(DeclaredRole, abc.ABC):
     endpoint: EndpointAddress
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.metadataworker")
+    _finishes: ClassVar[str] = "get_metadata()"
 
     @abc.abstractmethod
     def get_metadata(self) -> dict[str, Any]:
@@ -62,6 +63,8 @@ class MetaDataWorker(DeclaredRole, abc.ABC):
             if get_metadata() returns what is not a dictionary, or cannot be packed
 
         """
+        if self._level != RUNNING:
+            return
         with self._user_code():
             payload = self._pack(self.get_metadata())
         while self._level == RUNNING:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
 
-from zmqpipeline.declarations import Declared
+from zmqpipeline.declarations import Declared, check_bounds
 from zmqpipeline.errors import Stopped
 from zmqpipeline.peerclock import PeerClock
-from zmqpipeline.stopping import NOW, RUNNING, Stopper
+from zmqpipeline.stopping import NOW, RUNNING, StopNow, Stopper
 from zmqpipeline.wire import binding, sockets
 
 if TYPE_CHECKING:
@@ -53,8 +53,12 @@ class Role:
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline")
 
+    #: what it finishes after a first signal, and what it does at the second, in words
+    _finishes: ClassVar[str] = "what is under way"
+    _second_stop: ClassVar[str] = "stops at once"
+
     #: told how the start goes: ``"ready"`` once everything is open; ``"starting"`` and ``"started"``
-    #: around init_worker
+    #: around init_worker; ``"started"`` once a collector has met its distributor
     on_event: Callable[[str], None] | None = None
 
     # state, set here because a subclass need not call our __init__
@@ -64,6 +68,10 @@ class Role:
     _stop_requested = RUNNING
     _announced = 0.0
     _owner = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_bounds(cls)
 
     @property
     def context(self) -> Context:
@@ -95,7 +103,16 @@ class Role:
 
         """
         self._before_run()
-        self._stopper = stopper = Stopper(self.logger, self._subject())
+        check_bounds(self)
+        self._stopper = stopper = Stopper(
+            self.logger,
+            self._subject(),
+            self._finishes,
+            self._second_stop,
+            self.stop_timeout,
+            self._part,
+            self._abandon,
+        )
         stopper.level = self._stop_requested
         self._owner = threading.get_ident()
         self._is_main = threading.current_thread() is threading.main_thread()
@@ -110,7 +127,8 @@ class Role:
             try:
                 self._open()
                 self._event("ready")
-                self._serve()
+                with contextlib.suppress(StopNow):
+                    self._serve()
             finally:
                 self.close()
         if stopper.signal is not None:
@@ -121,6 +139,12 @@ class Role:
         self._stop_requested = max(self._stop_requested, 1)
         if self._stopper is not None:
             self._stopper.request()
+
+    def _drain(self) -> None:
+        """Ask it to stop as a first signal does: user code that takes too long is interrupted."""
+        self.stop()
+        if self._stopper is not None:
+            self._stopper.request(bounded=True)
 
     def close(self) -> None:
         """Close everything that :meth:`run` opened; does nothing if it is closed already.
@@ -160,6 +184,14 @@ class Role:
 
     def _closing(self) -> None:
         """Keep what is wanted after the end; called once, before anything is closed."""
+
+    def _part(self) -> None:
+        """Take leave of the peers, from another thread, because the process ends without its main thread."""
+
+    def _abandon(self) -> None:
+        """Remove what would stay behind of a process that ends hard; from another thread."""
+        for bound in self._bindings:
+            bound.close()
 
     def _before_run(self) -> None:
         """Do nothing; the command puts a refusal here while it loads a file."""

@@ -132,6 +132,8 @@ class Service(Role):
     probe_interval: float = Limits.probe_interval
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.service")
+    _finishes: ClassVar[str] = "the requests that run"
+    _second_stop: ClassVar[str] = "refuses them and stops at once"
 
     def __init__(self, frontend_endpoint: str, backend_endpoint: str) -> None:
         self.frontend_endpoint = EndpointAddress(frontend_endpoint)

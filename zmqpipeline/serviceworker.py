@@ -50,6 +50,8 @@ class ServiceWorker(DeclaredRole, abc.ABC):
     endpoint: EndpointAddress
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.serviceworker")
+    _finishes: ClassVar[str] = "the request that it has"
+    _second_stop: ClassVar[str] = "stops at once and gives it back"
 
     # set here because a subclass need not call our __init__
     worker_id = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,14 @@ from zmqpipeline.wire.messages import MESSAGE_TYPE_READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 #: a batch is closed so long after its first task, in seconds
 BATCH_TIME = 0.001
 #: or at once, after a handle() that took so long
 SLOW_HANDLE = 0.0001
+#: or when it weighs so much, packed, in bytes
+BATCH_BYTES = 1024 * 1024
 #: a packer that has grown larger than this is replaced, in bytes
 KEEP_BUFFER = 1024 * 1024
 
@@ -31,10 +35,17 @@ class TaskSource:
         the program's task
     max_message
         the largest dictionary that a worker takes, packed, in bytes
+    user_code
+        makes a context for calls of the program's methods, which may be interrupted
 
     """
 
-    def __init__(self, task: Task, max_message: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        max_message: int,
+        user_code: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self.task = task
         cls = type(task)
         self.max_attempts = task.max_attempts
@@ -45,6 +56,7 @@ class TaskSource:
         self.last_ack: dict[str, Any] = {}
         self._name = cls.__qualname__
         self._max_message = max_message
+        self._user_code = user_code
         self._metadata: dict[str, Any] = {}
         self._pack = serializer.make_packer().pack
         #: what an earlier life of the distributor knew: whether the task was complete, and its checkpoint
@@ -58,17 +70,20 @@ class TaskSource:
     def initialize(self, metadata: dict[str, Any]) -> None:
         """Call initialize()."""
         self._metadata = self.task.metadata = metadata
-        self.task.initialize(metadata)
+        with self._user_code():
+            self.task.initialize(metadata)
         self.task.received_init_signal = True
         if self._past is not None:
             # the last word is that of the checkpoint, whatever initialize() has counted or listed anew
             self.task.is_complete, state = self._past
             self._past = None
-            self.task.restore(state)
+            with self._user_code():
+                self.task.restore(state)
 
     def available(self) -> bool:
         """Call is_available_for_handling()."""
-        return bool(self.task.is_available_for_handling(self.last_ack))
+        with self._user_code():
+            return bool(self.task.is_available_for_handling(self.last_ack))
 
     def acknowledged(self, count: int, first: int, feedback: list[Any] | None, failed: bool) -> None:
         """Count acknowledgements, and keep the data of the last one."""
@@ -86,7 +101,7 @@ class TaskSource:
         self.task.client_addresses.add(address)
 
     def fill(self, limit: int, address: bytes) -> tuple[bytes, int]:
-        """Call handle() until there are enough, it gets slow, or there are no more.
+        """Call handle() until there are enough, in number or in bytes, it gets slow, or there are no more.
 
         Raises
         ------
@@ -95,11 +110,23 @@ class TaskSource:
 
         """
         task = self.task
+        with self._user_code():
+            packed = self._made(limit, address)
+        task.n_sent += len(packed)
+        body = b"".join(packed)
+        if len(body) > KEEP_BUFFER:  # a packer keeps the largest buffer that it ever had
+            self._pack = serializer.make_packer().pack
+        return body, len(packed)
+
+    def _made(self, limit: int, address: bytes) -> list[bytes]:
+        """Call handle(), and pack what each call returned before the next one."""
+        task = self.task
         handle, metadata, last_ack = self._handle(), self._metadata, self.last_ack
         pack = self._pack
         packed: list[bytes] = []
+        room = BATCH_BYTES
         begun = before = perf_counter()
-        while len(packed) < limit:
+        while len(packed) < limit and room > 0:
             made = handle(dict(metadata), address, MESSAGE_TYPE_READY, last_ack)
             if made is None:
                 made = {}
@@ -108,20 +135,19 @@ class TaskSource:
                     f"{self._name}.handle returned {type(made).__name__}, expected a dictionary or None"
                 )
             try:
-                packed.append(pack(made))
-                if len(packed[-1]) > serializer.MAYBE_TOO_DEEP:
-                    self._check_large(packed[-1])
+                one = pack(made)
+                packed.append(one)
+                size = len(one)
+                room -= size
+                if size > serializer.MAYBE_TOO_DEEP:
+                    self._check_large(one)
             except Exception as error:
                 raise self._explained(made, error) from error
             now = perf_counter()
             if task.is_complete or now - before > SLOW_HANDLE or now - begun > BATCH_TIME:
                 break
             before = now
-        task.n_sent += len(packed)
-        body = b"".join(packed)
-        if len(body) > KEEP_BUFFER:  # a packer keeps the largest buffer that it ever had
-            self._pack = serializer.make_packer().pack
-        return body, len(packed)
+        return packed
 
     def counters(self) -> list[Any]:
         """List what the library keeps of the task, for a journal."""
@@ -139,7 +165,8 @@ class TaskSource:
         """
         if not self.task.received_init_signal or self._past is not None:
             return None
-        state: Any = self.task.checkpoint()
+        with self._user_code():
+            state: Any = self.task.checkpoint()
         if not isinstance(state, dict):
             raise TypeError(f"{self._name}.checkpoint returned {type(state).__name__}, expected a dictionary")
         try:

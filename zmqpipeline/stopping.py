@@ -7,17 +7,20 @@ import os
 import signal
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
+
+from zmqpipeline.guard import Guard
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
-    from types import FrameType
+    from collections.abc import Callable, Iterator
 
 #: how hard a role is asked to stop
 RUNNING, DRAIN, NOW = 0, 1, 2
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: how long user code may take that was interrupted, until the process ends all the same, in seconds
+DEAF = 1.0
 
 
 class StopNow(BaseException):
@@ -25,7 +28,7 @@ class StopNow(BaseException):
 
 
 class Stopper:
-    """Remembers how hard a role is asked to stop, and wakes its poll.
+    """Remembers how hard a role is asked to stop, wakes its poll, and interrupts user code.
 
     Parameters
     ----------
@@ -33,15 +36,39 @@ class Stopper:
         where it says what the signal does and what the next one will do
     subject
         what the role calls itself in these lines
+    work, second
+        what the role finishes after the first signal, and what it does at the second, in words
+    patience
+        how long that may take, in seconds; None for ever
+    part, abandon
+        called before the process ends hard, from another thread than the role's: to take leave of its peers,
+        and to remove its files
 
     """
 
-    def __init__(self, logger: logging.Logger, subject: str) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a role has to do with stopping
+        self,
+        logger: logging.Logger,
+        subject: str,
+        work: str = "what is under way",
+        second: str = "stops at once",
+        patience: float | None = None,
+        part: Callable[[], None] = lambda: None,
+        abandon: Callable[[], None] = lambda: None,
+    ) -> None:
         self.level = RUNNING
         self.signal: int | None = None
         self._logger = logger
         self._subject = subject
+        self._work = work
+        self._second = second
+        self._patience = patience
+        self._part = part
+        self._abandon = abandon
         self._in_user_code = False
+        self._drains_until: float | None = None
+        self._ends_at: float | None = None
+        self._guard: Guard | None = None
         self._saying: list[threading.Thread] = []
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
@@ -51,10 +78,23 @@ class Stopper:
         """Tell what to poll: readable once it was asked to stop."""
         return self._reader.fileno()
 
-    def request(self, level: int = DRAIN) -> None:
-        """Ask to stop; may be called from any thread."""
+    def request(self, level: int = DRAIN, *, bounded: bool = False) -> None:
+        """Ask to stop; may be called from any thread.
+
+        Parameters
+        ----------
+        level
+            how hard
+        bounded
+            whether user code is interrupted when it takes too long, as it is after a signal
+
+        """
         self.level = max(self.level, level)
+        if bounded:
+            self._bound()
         self.wake()
+        if self._guard is not None:
+            self._guard.nudge()
 
     def wake(self) -> None:
         """Make the poll return; may be called from any thread."""
@@ -72,6 +112,7 @@ class Stopper:
         """Let the second signal raise :class:`StopNow` in what runs inside."""
         self._in_user_code = True
         try:
+            self._interrupt()
             yield
         finally:
             self._in_user_code = False
@@ -82,12 +123,13 @@ class Stopper:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before: dict[int, Any] = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        self._guard = guard = Guard(self._on_signal, self._look, self._interrupt)
+        guard.install()
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            self._guard = None
+            guard.remove()
 
     def close(self) -> None:
         """Give back its file descriptors."""
@@ -96,22 +138,66 @@ class Stopper:
         self._reader.close()
         self._writer.close()
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+    # -- in the guard's thread ----------------------------------------------
+
+    def _on_signal(self, number: int) -> None:
         self.signal = self.signal or number
         self.level += 1
-        self.wake()
         if self.level == DRAIN:
+            self._bound()
+            self.wake()
             name = signal.Signals(number).name
-            self._say(f"{name}, finishing what is under way; once more stops at once and gives tasks back")
+            most = "" if self._patience is None else f", for {self._patience:g} s at most"
+            self._say(f"{name}, finishing {self._work}{most}; once more {self._second}")
         elif self.level == NOW:
-            self._say("stopping now; once more kills")
-            if self._in_user_code:
-                raise StopNow
+            self._stop_now("stopping now; once more kills")
         else:
+            self._abandon()
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def _bound(self) -> None:
+        if self._patience is not None and self._drains_until is None:
+            self._drains_until = time.monotonic() + self._patience
+
+    def _stop_now(self, text: str) -> None:
+        self.level = NOW
+        self._ends_at = time.monotonic() + DEAF
+        self._say(text)
+        self.wake()
+        if self._guard is not None:
+            self._guard.poke()
+
+    def _look(self) -> float | None:
+        """Be harder when it takes too long; tell when to look again."""
+        now = time.monotonic()
+        if self.level == DRAIN and self._drains_until is not None:
+            if now < self._drains_until:
+                return self._drains_until - now
+            self._stop_now(f"{self._patience:g} s have passed, stopping now; once more kills")
+        if self._ends_at is None or not self._in_user_code:
+            return None
+        if now < self._ends_at:
+            return self._ends_at - now
+        self._end_hard()
+        return None
+
+    def _end_hard(self) -> None:
+        """End the process, because its main thread does not come back."""
+        self._say("the program does not come to an end, so the process ends without it")
+        self._part()
+        self._abandon()
+        for thread in self._saying:
+            thread.join(1.0)
+        os._exit(128 + (self.signal or signal.SIGTERM))
+
+    # -- in the main thread -------------------------------------------------
+
+    def _interrupt(self) -> None:
+        if self.level >= NOW and self._in_user_code:
+            raise StopNow
+
     def _say(self, text: str) -> None:
-        """Log from a thread: what a signal interrupts may hold the locks of logging, or of its stream."""
+        """Log from a thread of its own: what the main thread does may hold the locks of logging, for long."""
         thread = threading.Thread(
             target=self._logger.warning, args=("%s: %s", self._subject, text), name="signal", daemon=True
         )

@@ -16,7 +16,7 @@ import zmq
 from zmqpipeline._version import __version__
 from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.assignment import Assignment
-from zmqpipeline.delivery.credit import Credit
+from zmqpipeline.delivery.credit import MOST_BYTES, Credit
 from zmqpipeline.descriptors import EndpointAddress, TaskType
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.execution import Execution
@@ -72,6 +72,8 @@ class Worker(DeclaredRole, abc.ABC):
     sender: Socket | None = None
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.worker")
+    _finishes: ClassVar[str] = "the tasks that it has begun"
+    _second_stop: ClassVar[str] = "stops at once and gives its tasks back"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Refuse a second class for a task type."""
@@ -227,6 +229,10 @@ class Worker(DeclaredRole, abc.ABC):
             self._heartbeat.stop()
             self._heartbeat = None
 
+    def _part(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.part()
+
     def _give_up(self) -> bool:
         """Tell whether the process has to end, because none of its threads will come back in time.
 
@@ -308,12 +314,20 @@ class Worker(DeclaredRole, abc.ABC):
         self._shared.backlog = bool(self._results)
         self._credit.measured(max(execution.position, 1), seconds, size)
         with self._shared.lock:
+            self._leave_rest(execution)
             self._assignment.done(execution.work)
             news = self._credit.news()
+            if self._credit.is_too_much(self._assignment.waiting):
+                self._tell(self._assignment.give_back())
+                news = self._credit.credit
             if self._shared.paused:
                 news, self._shared.paused = self._credit.credit, False
             if news is not None and self._level == RUNNING:
                 self._tell(self._assignment.ready(news))
+
+    def _leave_rest(self, execution: Execution) -> None:
+        """Keep for later what one hand has left, because the results before it were large."""
+        self._assignment.put_back(execution.work, execution.position)
 
     def _info(self) -> dict[str, Any]:
         return {
@@ -341,5 +355,6 @@ class SingleThreadedWorker(Worker):
         execution = self._watched(0, Execution(work))
         begun = time.perf_counter()
         with self._user_code():
-            execution.run(self.handle_execution, f"{type(self).__qualname__}.handle_execution", self._packer)
+            name = f"{type(self).__qualname__}.handle_execution"
+            execution.run(self.handle_execution, name, self._packer, MOST_BYTES)
         self._finished(0, execution, time.perf_counter() - begun)

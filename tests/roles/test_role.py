@@ -175,7 +175,7 @@ def test_who_waits_says_for_whom(caplog: pytest.LogCaptureFixture) -> None:
     pipeline.task("WAIT", 1)
     keeper, distributor, worker = pipeline.keeper(), pipeline.distributor(), pipeline.worker("WAIT")()
     for role in (keeper, distributor, worker):
-        role.announce_interval = 0.0
+        role.announce_interval = 0.001
     with running(distributor):
         eventually(lambda: "Distributor waits for the collector" in caplog.text)
     with running(worker):
@@ -184,7 +184,7 @@ def test_who_waits_says_for_whom(caplog: pytest.LogCaptureFixture) -> None:
         eventually(lambda: "Collecting waits for the distributor, at ipc://acks.ipc" in caplog.text)
     with running(pipeline.distributor(), pipeline.keeper()) as roles:
         again = next(role for role in roles._threads if isinstance(role, zmqpipeline.Distributor))
-        again.announce_interval = 0.0
+        again.announce_interval = 0.001
         eventually(lambda: "Distributor waits for a worker for WAIT" in caplog.text)
 
 

@@ -76,7 +76,35 @@ def test_a_signal_while_the_file_is_loaded_ends_the_command(command: Command) ->
     run.wait_for("loading")
     run.signal(signal.SIGINT)
     assert run.finish() == 130, run.output
+    assert run.err == ["loading", "zmqpipeline: stopped by SIGINT before it had begun"]
     command.assert_clean()
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("worker",)], ids=["run", "worker"])
+@pytest.mark.parametrize("module", ["msgpack", "zmq"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_modules_are_imported_ends_the_command_quietly(
+    command: Command, arguments: tuple[str], module: str, number: signal.Signals, code: int
+) -> None:
+    waits = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(1000)\n"
+    command.write(f"{module}.py", waits)
+    environ = {"PYTHONPATH": os.pathsep.join([str(command.folder), command.environ["PYTHONPATH"]])}
+    run = command.start(*arguments, "app.py", env=environ)
+    run.wait_for("^importing")
+    run.signal(number)
+    assert run.finish() == code, run.output
+    assert run.err == ["importing"]
+
+
+def test_a_signal_while_the_extra_is_imported_is_told(command: Command) -> None:
+    waits = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(1000)\n"
+    command.write("click.py", waits)
+    environ = {"PYTHONPATH": os.pathsep.join([str(command.folder), command.environ["PYTHONPATH"]])}
+    run = command.start("run", "app.py", env=environ)
+    run.wait_for("^importing")
+    run.signal(signal.SIGINT)
+    assert run.finish() == 130, run.output
+    assert run.err == ["importing", "zmqpipeline: stopped by SIGINT before it had begun"]
 
 
 def test_a_signal_while_the_roles_load_the_file_ends_the_run(command: Command) -> None:
@@ -88,6 +116,7 @@ def test_a_signal_while_the_roles_load_the_file_ends_the_run(command: Command) -
     run.wait_for("loading", times=2)
     run.signal(signal.SIGTERM)
     assert run.finish() == 143, run.output
+    assert run.err[-1].startswith("zmqpipeline: stopped: 0 handed out, ")
     command.assert_clean()
 
 
@@ -134,20 +163,3 @@ def test_what_was_there_before_a_run_is_left_alone(command: Command) -> None:
     code, run = command.run("run", "app.py", "-w", "1")
     assert code == 0, run.output
     assert command.sockets() == ["first.ipc.txt"]
-
-
-@pytest.mark.parametrize("role", ["distributor", "collector", "worker"])
-def test_a_single_role_ends_by_a_signal_and_leaves_nothing_behind(command: Command, role: str) -> None:
-    command.write(
-        "app.py",
-        two_tasks().replace("import os\n", "import os\nimport zmqpipeline.role\n", 1)
-        + """
-zmqpipeline.role.Role.announce_interval = 0.05
-""",
-    )
-    run = command.start(role, "app.py", *(["Does"] if role == "worker" else []))
-    run.wait_for(r"\[\d+\] INFO \w+ waits for")
-    run.signal(signal.SIGINT)
-    assert run.finish() == 130, run.output
-    assert "Traceback" not in run.output
-    command.assert_clean()

@@ -59,6 +59,25 @@ def test_progress_is_said_when_there_is_news_and_not_too_often(capfd: pytest.Cap
     assert capfd.readouterr().err == ""
 
 
+def test_that_the_workers_have_gone_is_said_only_if_it_lasts(capfd: pytest.CaptureFixture[str]) -> None:
+    output = Output()
+    output.counted(Statistics(10, 4, 0, 0, 1), 1.0)
+    output.tick(1.0)
+    output.counted(Statistics(10, 10, 0, 0, 0), 10.0)
+    output.tick(10.0)
+    assert len(capfd.readouterr().err.splitlines()) == 1
+    output.tick(15.0)
+    assert "10 acknowledged, 0 failed, 1/s, 0 workers" in capfd.readouterr().err
+
+
+def test_nothing_more_is_said_of_progress_at_the_end(capfd: pytest.CaptureFixture[str]) -> None:
+    output = Output()
+    output.counted(Statistics(10, 10, 0, 0, 1), 1.0)
+    output.ending()
+    output.tick(100.0)
+    assert capfd.readouterr().err == ""
+
+
 def test_lines_go_where_they_came_from(capfd: pytest.CaptureFixture[str]) -> None:
     output = Output()
     output.line("Does[1]", b"out \xff", error=False)

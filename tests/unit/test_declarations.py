@@ -207,7 +207,7 @@ def test_a_handle_that_cannot_be_called_is_refused(handle: Any) -> None:
 
 def test_is_task_ready_for_initialization() -> None:
     first, second = task(), task(task_type=TaskType("OTHER"), dependencies=[TaskType("DECLARED")])
-    distributor = zmqpipeline.Distributor(ADDRESS, ADDRESS, tasks=[first, second])
+    distributor = zmqpipeline.Distributor(ADDRESS, EndpointAddress("ipc://acks.ipc"), tasks=[first, second])
     one, other = distributor.tasks["DECLARED"], distributor.tasks["OTHER"]
     assert one.is_task_ready_for_initialization()
     assert not other.is_task_ready_for_initialization()
@@ -218,3 +218,39 @@ def test_is_task_ready_for_initialization() -> None:
     assert alone.is_task_ready_for_initialization()
     zmqpipeline.Task.register_task_instance(first())
     assert not alone.is_task_ready_for_initialization()
+
+
+BOUNDS = ["peer_timeout", "stop_timeout", "announce_interval", "heartbeat_interval", "heartbeat_timeout"]
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.parametrize("value", [0, -1.0, True, float("nan"), "10", None])
+def test_a_time_that_is_none_is_refused(name: str, value: Any) -> None:
+    expected = rf"{name} is .*, expected seconds, a number above 0"
+    with pytest.raises(DeclarationError, match=rf"class Declared\w*: {expected}"):
+        worker(**{name: value})
+    with pytest.raises(DeclarationError, match=rf"class Mine: {expected}"):
+        type("Mine", (zmqpipeline.Distributor,), {name: value})
+    service = zmqpipeline.Service(ADDRESS, EndpointAddress("ipc://backend.ipc"))
+    setattr(service, name, value)
+    with pytest.raises(DeclarationError, match=rf"class Service: {expected}"):
+        service.run()
+
+
+def test_a_time_may_be_infinite() -> None:
+    assert worker(stop_timeout=float("inf"), peer_timeout=1).peer_timeout == 1
+
+
+def test_a_distributor_needs_two_addresses_of_the_collector() -> None:
+    with pytest.raises(DeclarationError, match=r"are both 'ipc://declared.ipc', expected two addresses"):
+        zmqpipeline.Distributor(ADDRESS, EndpointAddress(str(ADDRESS)), tasks=[])
+    distributor = zmqpipeline.Distributor(ADDRESS, EndpointAddress("ipc://acks.ipc"), tasks=[])
+    distributor.collector_ack_endpoint = ADDRESS
+    with pytest.raises(DeclarationError, match="expected two addresses"):
+        distributor.run()
+
+
+def test_heartbeats_are_no_longer_than_zeromq_can_say() -> None:
+    expected = "heartbeat_interval and heartbeat_timeout are 7001 s together, expected at most 6553 s"
+    with pytest.raises(DeclarationError, match=expected):
+        worker(heartbeat_timeout=7000)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from zmqpipeline.cli import exits
 from zmqpipeline.cli.exits import CommandError, Exit
+from zmqpipeline.cli.starting import StoppedEarly
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.role import Role
 
@@ -91,7 +92,7 @@ def _loading(target: str, import_it: _Import) -> ModuleType:
             module = import_it()
         except CommandError:
             raise
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, StoppedEarly):
             raise
         except _RunWhileLoading:
             pass  # told below, like one that the file has caught

@@ -11,7 +11,32 @@ LEVELS = ("debug", "info", "warning", "error", "critical")
 VARIABLE = "ZMQPIPELINE_LOG_LEVEL"
 
 
-def configure(level: str | None, role: str, *, prefixed: bool) -> None:
+class Once(logging.Formatter):
+    """Leaves out what a role calls itself in its lines, because its name stands in front of each.
+
+    Parameters
+    ----------
+    form
+        see :class:`logging.Formatter`
+    subject
+        what the role calls itself
+
+    """
+
+    def __init__(self, form: str, subject: str) -> None:
+        super().__init__(form, "%H:%M:%S")
+        self._subject = subject
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base's name
+        """Format one line."""
+        text = record.message
+        if record.name.startswith("zmqpipeline"):
+            text = text.removeprefix(f"{self._subject}: ").removeprefix(f"{self._subject} ")
+        record.message = text
+        return super().formatMessage(record)
+
+
+def configure(level: str | None, role: str, subject: str, *, prefixed: bool) -> None:
     """Log to stderr, with time, role and process id, unless the program has handlers already.
 
     Parameters
@@ -19,7 +44,9 @@ def configure(level: str | None, role: str, *, prefixed: bool) -> None:
     level
         the option's value; None for the environment's, or else ``info``
     role
-        what the role's command is called
+        what the file calls the role
+    subject
+        what the role calls itself
     prefixed
         whether whoever reads stderr puts role and process id before each line anyway
 
@@ -33,6 +60,6 @@ def configure(level: str | None, role: str, *, prefixed: bool) -> None:
             library.setLevel(number)
         return
     who = "" if prefixed else f"{role}[{os.getpid()}] "
-    logging.basicConfig(
-        level=number, format=f"%(asctime)s {who}%(levelname)s %(message)s", datefmt="%H:%M:%S"
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(Once(f"%(asctime)s {who.replace('%', '%%')}%(levelname)s %(message)s", subject))
+    logging.basicConfig(level=number, handlers=[handler])

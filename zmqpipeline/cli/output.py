@@ -52,6 +52,9 @@ class Output:
         self._said = NOTHING
         self._said_at = float("-inf")
         self._begun: float | None = None
+        #: when the last worker was seen, if there is none: at the end of a run they go first
+        self._staffed_at = float("-inf")
+        self._ending = False
         self._broken: set[int] = set()
 
     def line(self, label: str, line: bytes, *, error: bool) -> None:
@@ -68,8 +71,16 @@ class Output:
 
     def counted(self, statistics: Statistics, now: float) -> None:
         """Take in how far the distributor is."""
+        if self._statistics.workers and not statistics.workers:
+            self._staffed_at = now
+        elif statistics.workers:
+            self._staffed_at = float("-inf")
         self._statistics = statistics
         self._rate.seen(now, statistics.acknowledged)
+
+    def ending(self) -> None:
+        """Say no more how far the run is: the summary will."""
+        self._ending = True
 
     def tick(self, now: float) -> None:
         """Say how far the run is, if that is due and news."""
@@ -77,6 +88,8 @@ class Output:
             self._begun = now
         if not self._statistics.handed_out and now - self._begun < LINE_INTERVAL:
             return  # that a run begins is no news
+        if self._ending or now - self._staffed_at < LINE_INTERVAL:
+            return
         if self._statistics != self._said and now - self._said_at >= LINE_INTERVAL:
             self._said, self._said_at = self._statistics, now
             self.say(progress(self._statistics, self._rate.per_second()))

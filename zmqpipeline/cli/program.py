@@ -53,6 +53,13 @@ class Found:
     value: Any
 
     @property
+    def subject(self) -> str:
+        """What the role calls itself in its log lines."""
+        if self.kind == "distributor":
+            return Distributor.__name__
+        return (self.value if isinstance(self.value, type) else type(self.value)).__name__
+
+    @property
     def task_type(self) -> str:
         """The task type of a worker, ``''`` of what has none."""
         return str(getattr(self.value, "task_type", ""))

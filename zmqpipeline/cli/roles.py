@@ -7,11 +7,13 @@ import io
 import os
 import sys
 import time
+from typing import NoReturn
 
 from zmqpipeline import Distributor
 from zmqpipeline.cli import build, exits, loading, logs, plan, program
 from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
-from zmqpipeline.cli.exits import Exit
+from zmqpipeline.cli.exits import Ending, Exit, trimmed_traceback
+from zmqpipeline.cli.starting import StoppedEarly
 from zmqpipeline.cli.summary import summary
 from zmqpipeline.cli.supervised import Supervision
 from zmqpipeline.errors import Stopped
@@ -50,9 +52,14 @@ def main(command: str, arguments: list[str]) -> int:
             _plan(options, supervision)
             return Exit.DONE
         code = _run(command, options, supervision)
+    except StoppedEarly as stopped:
+        exits.say(f"{options.name or command}: {stopped.sentence}")
+        return int(stopped.code or 0)
     except Stopped as stopped:
         return int(stopped.code or 0)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the process ends with its sentence and code
+        if exits.is_starved(error):
+            _out_of_memory(error, options.name or command)
         return _failed(exits.of_exception(error, options.name or command), supervision)
     return Exit.TERMINATED if supervision.stopped else code
 
@@ -77,10 +84,11 @@ def _plan(options: argparse.Namespace, supervision: Supervision) -> None:
 def _run(command: str, options: argparse.Namespace, supervision: Supervision) -> int:
     module = loading.load(options.file)
     found = program.read(options.file, module)
-    name = found.pick(command, options.name).name
+    chosen = found.pick(command, options.name)
+    name = chosen.name
     # from here on it is called by its name in the file, also in what is said of its end
     options.name = name
-    logs.configure(options.log_level, name, prefixed=supervision.active)
+    logs.configure(options.log_level, name, chosen.subject, prefixed=supervision.active)
     journal = getattr(options, "journal", None) or os.environ.get(build.JOURNAL)
     role = build.role(found, command, name, _given(command, options), journal)
     supervision.attach(role)
@@ -95,14 +103,16 @@ def _distribute(distributor: Distributor, supervision: Supervision) -> int:
     begun = time.monotonic()
     if supervision.active:
         distributor.on_progress = lambda statistics: supervision.tell("progress", tally=statistics)
-    stopped = True
+    ended: BaseException | None = None
     try:
         distributor.run()
-        stopped = False
+    except BaseException as error:
+        ended = error
+        raise
     finally:
         done = distributor.statistics()
-        if not supervision.active and (done.handed_out or not stopped):
-            exits.say(summary(done, time.monotonic() - begun, stopped=stopped))
+        if not supervision.active and (done.handed_out or ended is None or isinstance(ended, Stopped)):
+            exits.say(summary(done, time.monotonic() - begun, stopped=ended is not None))
     return Exit.TASKS_FAILED if distributor.failures else Exit.DONE
 
 
@@ -111,6 +121,15 @@ def _failed(ending: exits.Ending, supervision: Supervision) -> int:
     supervision.tell("error", code=int(ending.code), sentence=ending.sentence[:2000])
     exits.report(ending, silent=supervision.active)
     return ending.code
+
+
+def _out_of_memory(error: BaseException, role: str) -> NoReturn:
+    """End the process like one that was killed: under a supervisor, another one takes its place."""
+    try:
+        sentence = f"{role} ran out of memory" + (f": {error}" if str(error) else "")
+        exits.report(Ending(Exit.OUT_OF_MEMORY, sentence, trimmed_traceback(error)))
+    finally:  # there may be no memory to say it, nor for an orderly end
+        os._exit(Exit.OUT_OF_MEMORY)
 
 
 def _given(command: str, options: argparse.Namespace) -> Endpoints:

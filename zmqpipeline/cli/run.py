@@ -13,6 +13,7 @@ from zmqpipeline.cli.herd import STATUS, STDERR, Herd
 from zmqpipeline.cli.output import Output, choose
 from zmqpipeline.cli.plan import Plan
 from zmqpipeline.cli.process import Slot, start
+from zmqpipeline.cli.starting import StoppedEarly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,11 +44,11 @@ def run(target: str, workers: int | None, options: list[str], environ: Mapping[s
     ------
     CommandError
         if the file is not one that can be run
+    StoppedEarly
+        if a signal comes while it is loaded
 
     """
     plan = _inspect(target, options)
-    if isinstance(plan, int):
-        return plan
     plan.journal = plan.journal or bool(environ.get(build.JOURNAL))
     output = choose(counts=any(kind == "distributor" for kind, _ in plan.roles))
     for warning in plan.warnings:
@@ -62,8 +63,8 @@ def usable_cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-def _inspect(target: str, options: list[str]) -> Plan | int:
-    """Find out what a file declares; return an exit code if that was interrupted."""
+def _inspect(target: str, options: list[str]) -> Plan:
+    """Find out what a file declares."""
     output = Output()
     plans: list[Plan] = []
 
@@ -82,11 +83,13 @@ def _inspect(target: str, options: list[str]) -> Plan | int:
             process = start(Slot(PLAN, target), options, [target], os.environ)
             herd.add(process)
             while herd.alive:
-                for number in herd.take_signals():
-                    return of_signal(number)
                 herd.wait(1.0)
+                for number in herd.take_signals():
+                    raise StoppedEarly(of_signal(number))
         finally:
             herd.end(time.monotonic())
+    for number in herd.take_signals():  # one that came behind the last look
+        raise StoppedEarly(of_signal(number))
     if plans:
         return plans[0]
     if process.error is not None:

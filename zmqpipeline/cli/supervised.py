@@ -16,8 +16,9 @@ from zmqpipeline.cli.exits import Exit
 if TYPE_CHECKING:
     from zmqpipeline.role import Role
 
-#: how long a role that was told to stop may take beyond its stop_timeout, and then after SIGTERM, in seconds
+#: how much longer than its stop_timeout a collector waits for the distributor to end it, in seconds
 GRACE = 1.0
+#: how long a role that was told to stop may take beyond its stop_timeout, in seconds
 LAST_GRACE = 5.0
 
 
@@ -73,7 +74,7 @@ class Supervision:
         with self._lock:
             self._role = role
             if self.stopped:
-                role.stop()
+                role._drain()  # noqa: SLF001 - this is no program's, but the library's own
 
     def _watch(self, stop: int) -> None:
         told = news = b""
@@ -95,14 +96,16 @@ class Supervision:
                 # nothing is open yet, and there is no other way to stop a file that is being loaded
                 os._exit(Exit.TERMINATED)
             if told or not isinstance(role, Collector):
-                role.stop()
+                role._drain()  # noqa: SLF001
         if told:
             return  # the supervisor sees to the rest
-        # a collector takes what the others finish, until the distributor ends it
-        time.sleep(role.stop_timeout + GRACE)
-        # the signal raises inside user code that does not come to an end
-        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(min(role.stop_timeout + GRACE, threading.TIMEOUT_MAX))
+        if isinstance(role, Collector):
+            # it has taken what the others have finished, and the distributor has not ended it
+            role._drain()  # noqa: SLF001
+            os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(LAST_GRACE)
+        role._abandon()  # noqa: SLF001
         os.kill(os.getpid(), signal.SIGKILL)
 
     def _hear(self, news: dict[str, Any]) -> None:

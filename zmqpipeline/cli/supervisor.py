@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 _MANY = ("worker", "service-worker")
 #: roles that run until they are stopped
 _SERVICES = ("service", "service-worker")
+#: roles that end with the distributor
+_ENDED = ("worker", "metadata", "collector")
 #: how long the others may take to hear of the end after the distributor has ended, in seconds
 END_GRACE = 5.0
-#: what a process may take beyond its stop_timeout until it is terminated, then killed, in seconds
+#: roles stop by themselves within their stop_timeout; what one may take beyond the longest of these until
+#: it is terminated, and then killed, in seconds
 STOP_GRACE, TERMINATE_GRACE = 2.0, 5.0
 #: how long a drain may take in a run that has failed, in seconds
 FAILED_GRACE = 2.0
@@ -65,6 +68,7 @@ class Supervisor:
         self._signal: int | None = None
         self._urgency = 0
         self._failure: policy.Fail | None = None
+        self._stopping_since: float | None = None
         self._finished_at: float | None = None
         self._tasks_failed = False
         #: whether a distributor was lost and another one goes on; when the collector had heard of the end
@@ -135,6 +139,8 @@ class Supervisor:
             acknowledged=self._statistics.acknowledged,
             journal=self._plan.journal,
         )
+        if slot.kind == "distributor" and (self._stopping or not isinstance(verdict, policy.Restart)):
+            self._output.ending()
         if isinstance(verdict, policy.Restart):
             if self._stopping:
                 return
@@ -181,8 +187,10 @@ class Supervisor:
             # nothing is left for those who come late
             self._due = [(at, slot) for at, slot in self._due if slot.kind in _SERVICES]
             for process in self._herd.alive:
-                # a collector is left to finish, however long it takes
-                if process.slot.kind in ("worker", "metadata") and (late or not process.started):
+                # a collector is left to finish, however long it takes, unless it has nothing to finish:
+                # it took the place of one that ended badly after it had said goodbye
+                leaves = process.slot.kind in ("worker", "metadata") and late
+                if leaves or (process.slot.kind in _ENDED and not process.started):
                     process.stop(now)
         pending = {process.slot.kind for process in self._herd.alive} | {slot.kind for _, slot in self._due}
         pipeline = self._kinds.difference(_SERVICES)
@@ -226,20 +234,23 @@ class Supervisor:
         """Be harder on what was told to stop and does not."""
         if self._stopping:
             self._stop(now)
+            self._stopping_since = self._stopping_since or now
         patience = FAILED_GRACE if self._failure is not None else self._plan.stop_timeout + STOP_GRACE
         for process in self._herd.alive:
             process.catch_up(now)
+            # the collector is told last, but one time is for all of them
+            since = self._stopping_since or process.stopped_at
             if process.terminated_at is not None:
                 if now - process.terminated_at > TERMINATE_GRACE:
                     process.kill(now)
-            elif process.stopped_at is not None and now - process.stopped_at > patience:
+            elif since is not None and now - since > patience:
                 process.terminate(now)
 
     # -- the end ------------------------------------------------------------
 
     def _conclude(self, seconds: float) -> int:
         """Say what was done; return the exit code."""
-        if "distributor" in self._kinds and (self._statistics.handed_out or not self._stopping):
+        if "distributor" in self._kinds and (self._statistics.handed_out or self._failure is None):
             self._output.say(
                 summary(self._statistics, seconds, stopped=self._stopping, restarts=self._restarts)
             )

@@ -107,9 +107,22 @@ class Assignment:
         return bool(self._work)
 
     @property
+    def waiting(self) -> int:
+        """How many tasks there are that were not begun."""
+        return sum(len(work.tasks) for work in self._work)
+
+    @property
     def is_idle(self) -> bool:
         """Whether there is nothing begun and nothing to begin."""
         return not self._work and not self._busy
+
+    def put_back(self, work: Work, count: int) -> None:
+        """Let all but the first ``count`` tasks of some work be the next ones again."""
+        if count < len(work.tasks):
+            ids = part(work.ids, count, len(work.tasks) - count)
+            self._work.appendleft(Work(work.tasks[count:], ids, work.attempt, work.run))
+            del work.tasks[count:]
+            work.ids = part(work.ids, 0, count)
 
     def held(self) -> list[Range]:
         """List what is not finished."""

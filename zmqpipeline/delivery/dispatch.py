@@ -79,7 +79,7 @@ class Dispatch:
         self._confirm_due = False
         self._end_sent = False
         self._end_due = True
-        self._collector_ended = False
+        self.collector_ended = False  #: it has finished, or is not waited for
         self._ticked = 0.0
         self._begun = math.inf  #: until it begins
         self._farewell: float | None = None
@@ -93,6 +93,8 @@ class Dispatch:
     def from_collector(self, message: Message, now: float) -> None:
         """Take in a message of the collector."""
         kind = message.type
+        for book in self.books.values():
+            book.overdue.heard(now)
         if kind == messages.MESSAGE_TYPE_HELLO and message.life:
             self._greet_collector(message.life, message.number, now)
         elif message.run != self._run or message.life != self.life:
@@ -106,19 +108,20 @@ class Dispatch:
         elif kind == messages.MESSAGE_TYPE_GOODBYE:
             self.collector_ready = False
             said = message.data if isinstance(message.data, dict) else {}
-            self._collector_ended = self._end_sent and said.get("ended") is True
-            if self._end_sent and not self.stopping:
+            self.collector_ended = self._end_sent and said.get("ended") is True
+            if self.collector_ended and not self.stopping:
                 self._journal.finished()
         else:
             self.strays += 1
 
-    def connection_gone(self, task: str, lockstep: bytes | None) -> None:
+    def connection_gone(self, task: str, address: bytes | None) -> None:
         """Find out which workers of a task are gone; a lock-step worker cannot be asked, so it is named."""
         book = self.books[task]
-        if lockstep is not None:
-            peer = book.peers.get(lockstep)
+        if address is not None:
+            peer = book.peers.get(address)
             if peer is not None and peer.lockstep:
-                book.lost(lockstep)
+                book.lost(address)
+            book.roster.voice_gone(address)
         book.probe()
 
     def news(self) -> list[News]:
@@ -170,7 +173,7 @@ class Dispatch:
 
     def give_up(self) -> None:
         """Do not wait for the collector's goodbye."""
-        self._collector_ended = True
+        self.collector_ended = True
 
     # -- what is due --------------------------------------------------------
 
@@ -204,7 +207,7 @@ class Dispatch:
             return False
         if not self.books and now - self._begun >= NO_TASKS_WAIT:
             return True
-        if not self._collector_ended and self.life is not None:
+        if not self.collector_ended and self.life is not None:
             return False
         if not any(book.peers for book in self.books.values()):
             return True
@@ -266,7 +269,7 @@ class Dispatch:
             past_life, past_number = self._past_collector
             self._last_ack = self._confirmed = past_number if life == past_life else 0
             self._journal.met(life, self._last_ack)
-            self._end_sent = self._collector_ended = False
+            self._end_sent = self.collector_ended = False
             if restarted:
                 for book in self.books.values():
                     book.collector_restarted(now)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MAX_CREDIT = 100_000
 
 
+#: a worker whose heartbeat lost its connection, and that says nothing itself, is gone after so many ticks
+MUTE_TICKS = 3
 #: what a heartbeat may say for its worker
 _SPOKEN_FOR = {
     messages.MESSAGE_TYPE_HEARTBEAT,
@@ -44,6 +46,8 @@ class Peer:
     number: int = 0  #: of the last batch that it was sent
     heard: float = 0.0
     pinged: float = 0.0
+    voice: bytes = b""  #: the connection of its heartbeat
+    mute: int = 0  #: ticks since that went, and since then nothing was heard
     info: dict[str, Any] = field(default_factory=dict)
 
 
@@ -83,8 +87,9 @@ class Roster:
 
     def sender(self, address: bytes, message: Message, now: float) -> Peer | None:
         """Find out who sent a message; None if it is of no worker of this run, and is to be dropped."""
+        voice = b""
         if message.worker is not None and message.type in _SPOKEN_FOR:
-            address = message.worker.encode("utf-8", "surrogatepass")
+            voice, address = address, message.worker.encode("utf-8", "surrogatepass")
             if address not in self.peers:
                 self.strays += 1
                 return None
@@ -98,8 +103,19 @@ class Roster:
         if peer is None:
             peer = self._meet(address, message)
         if peer is not None:
-            peer.heard, peer.suspect = now, False
+            peer.heard, peer.suspect, peer.mute = now, False, 0
+            peer.voice = voice or peer.voice
         return peer
+
+    def voice_gone(self, address: bytes) -> None:
+        """Note that a connection is gone, which may be that of a heartbeat.
+
+        libzmq cannot ping a worker behind data that it does not take, so whether one is stopped, or its host
+        dead, shows at the connection of its heartbeat, where nothing waits.
+        """
+        for peer in self.peers.values():
+            if peer.voice == address:
+                peer.mute = 1
 
     def hello(self, peer: Peer, info: Any) -> None:
         """Welcome a worker; START follows when its tasks may begin."""
@@ -166,6 +182,10 @@ class Roster:
                 self.hello(peer, peer.info)
             elif not peer.started and not peer.lockstep:
                 self._continue(peer)
+            if peer.mute:
+                peer.mute += 1
+                if peer.mute > MUTE_TICKS:
+                    self.unreachable(peer)
             silent = now - max(peer.heard, peer.pinged) >= self._options.ping_interval
             if silent and not peer.lockstep:
                 peer.pinged = now

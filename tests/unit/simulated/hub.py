@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HUB, COLLECTOR = 0, 1
 #: which task types depend on which
 DEPENDS: dict[str, list[str]] = {"first": [], "second": ["first"], "gated": []}
-MAX_OPEN = 8
+MAX_OPEN = 24
 #: more frames than a link ever has
 EVERYTHING = 100
 #: where the distributor may die: before it writes or sends something, or behind that
