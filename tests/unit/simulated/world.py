@@ -241,9 +241,11 @@ class World:
         if self._notebook.is_finished if self._notebook else before.dispatch.ended_at is not None:
             return  # another one would begin a run that nobody wants
         before.die_at(instant, times)
-        for _ in range(ROUNDS_TO_LIVE):
-            if not before.is_dead:
-                self.step_everybody(ROOM)
+        for role in ROLES * ROUNDS_TO_LIVE:
+            if before.is_dead:
+                break  # nobody has read yet what it has sent last
+            self.pass_time(0.1 / len(ROLES))
+            self.step(role, ROOM)
         before.sink.cut(arrived)
         self.leave_behind(before.sink)
         self.hub = self._start_hub()
