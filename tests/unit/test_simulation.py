@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.unit.simulated.creditworker import CreditWorker
 from tests.unit.simulated.hub import COLLECTOR, HUB, INSTANTS
 from tests.unit.simulated.links import ROOM
 from tests.unit.simulated.source import ALWAYS_FAILS, FAILS_FIRST
@@ -201,15 +202,17 @@ def test_an_undisturbed_run_completes_and_repeats_only_what_failed() -> None:
     assert world.hub.dispatch.statistics().redelivered == failures
 
 
-@pytest.mark.parametrize("rounds", [0, 10])
+@pytest.mark.parametrize("rounds", [0, 30])
 def test_results_of_a_worker_that_was_given_up_are_collected_once(rounds: int) -> None:
     """Those that come before the others' count, or they are dropped."""
     world = World()
-    while len(world.accounts.collected["first"]) < 10:
-        world.step_everybody(ROOM)
-    world.stop_and_give_up(0, 1, rounds)
-    sent = world.workers[0].results.frames
-    assert sent, "it does not know yet that it was given up"
+    worker = world.workers[0]
+    assert isinstance(worker, CreditWorker)
+    worker.slow_down(0, 0.3)
+    while not any(worker.calls):
+        world.step_everybody(ROOM, last=FIRST_WORKER)
+    world.stop_and_give_up(0, 0, rounds)
+    assert worker.results.frames, "it does not know yet that it was given up"
     late = world.accounts.late
     world.step(COLLECTOR, ROOM)
     assert (world.accounts.late > late) == (rounds > 0)
