@@ -48,7 +48,7 @@ class Role:
     announce_interval: float = 10.0
     #: how often peers give each other a sign of life, in seconds
     heartbeat_interval: float = sockets.LIVENESS.interval
-    #: how long such a sign may stay away: then the connection has ended, in seconds
+    #: how long such a sign may stay away until the connection has ended, in seconds
     heartbeat_timeout: float = sockets.LIVENESS.timeout
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline")
