@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 import zmqpipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# how long an example takes says something of the machine, not of the code
+settings.register_profile("zmqpipeline", deadline=None)
+settings.load_profile("zmqpipeline")
 
 
 @pytest.fixture(autouse=True)

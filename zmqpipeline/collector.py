@@ -55,7 +55,9 @@ class Collector(DeclaredRole, abc.ABC):
     metadata
         the metadata of the run, ``{}`` without
     result_id
-        the id of the result that is being handled: the same if it is collected again after a restart
+        the id of the result that is being handled: the same if it is collected again after a restart. It is
+        acknowledged after the method has returned, so what is committed under this id before that is
+        written once, whoever is killed
 
     """
 
@@ -81,7 +83,13 @@ class Collector(DeclaredRole, abc.ABC):
 
     @property
     def result_id(self) -> str:
-        """The id of the result that is being handled: run, task type and number, joined by ``-``."""
+        """The id of the result that is being handled: run, task type and number, joined by ``-``.
+
+        It is the same when the result is collected again because this process, or the one before it, was
+        killed before the distributor had the acknowledgement. That leaves after :meth:`handle_collection`
+        or :meth:`handle_failure` has returned: commit before, and let the id be the key of what is written,
+        as in ``INSERT ... ON CONFLICT (result_id) DO NOTHING``; then each result is written once.
+        """
         run, task, number = self._current
         return f"{run}-{task}-{number}"
 
@@ -146,7 +154,7 @@ class Collector(DeclaredRole, abc.ABC):
         self._has_ack_data = cls.get_ack_data is not Collector.get_ack_data
         self.receiver = self._bound(zmq.PULL, self.endpoint)
         self.ack_sender = self._bound(zmq.PUSH, self.ack_endpoint, watch=True)
-        self._greeted = False
+        self._greeted = self._met = False
         self._ended: bool | None = None
         self._hello_at = self._beat_at = self._stop_at = self._heard = 0.0
 
@@ -188,6 +196,9 @@ class Collector(DeclaredRole, abc.ABC):
             if answer is not None:
                 self.metadata = message.data if isinstance(message.data, dict) else {}
                 self._greeted = self._say(answer)  # without room for it, HELLO is said again
+                if not self._met:
+                    self._met = True
+                    self._event("started")
         elif not self._settlement.belongs(message):
             self._refuse(message)
         elif message.type == messages.MESSAGE_TYPE_DATA:
@@ -285,6 +296,7 @@ class Collector(DeclaredRole, abc.ABC):
         came, gone = watch.drain()
         if came:
             self._distributor.came()
+            self._settlement.connected()
             self._greeted = False
             self._hello_at = now
         if gone and not watch.connections:

@@ -87,6 +87,8 @@ class Declared:
 
 #: the class attributes of a role that bound how long it takes
 _BOUNDS = ("peer_timeout", "stop_timeout", "announce_interval", "heartbeat_interval", "heartbeat_timeout")
+#: and the longest that ZMTP can say for two of them together, in seconds
+_LONGEST_SILENCE = 6553.0
 
 
 def check_bounds(role: Any) -> None:
@@ -110,6 +112,13 @@ def check_bounds(role: Any) -> None:
             raise DeclarationError(
                 f"class {where.__qualname__}: {name} is {_shown(value)}, expected seconds, a number above 0"
             )
+    if role.heartbeat_interval + role.heartbeat_timeout > _LONGEST_SILENCE:
+        where = role if isinstance(role, type) else type(role)
+        raise DeclarationError(
+            f"class {where.__qualname__}: heartbeat_interval and heartbeat_timeout are "
+            f"{role.heartbeat_interval + role.heartbeat_timeout:g} s together, expected at most "
+            f"{_LONGEST_SILENCE:g} s: ZeroMQ's heartbeats cannot say more"
+        )
 
 
 def check_addresses(distributor: Distributor) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import random
 import time
 import uuid
@@ -19,6 +18,7 @@ from zmqpipeline.delivery.dispatch import Dispatch, Statistics
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import NO_JOURNAL, Options
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
+from zmqpipeline.ends import Ends
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.link import SocketLink
 from zmqpipeline.role import Role
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 #: messages read from one socket before the others get their turn
 _DRAIN = 64
-#: ends of processes that are kept for an error that may need them
-_REMEMBERED_ENDS = 1000
 
 
 class Distributor(Role):
@@ -102,7 +100,7 @@ class Distributor(Role):
         self.on_progress = on_progress
         self.metadata: dict[str, Any] = {}
         self.tasks: dict[str, Task] = {}
-        self._ends: dict[tuple[str, int], str] = {}
+        self._ends = Ends()
         if isinstance(tasks, type):
             raise DeclarationError(f"Distributor: tasks is {tasks!r}, expected a list of Tasks")
         self._own_tasks = None if tasks is None else list(tasks)
@@ -153,9 +151,10 @@ class Distributor(Role):
         return self._dispatch.statistics() if self._is_open else self._final
 
     def note_end(self, pid: int, how: str, host: str | None = None) -> None:
-        """Tell how the process of a worker has ended, for the error of a task that kills workers.
+        """Tell how the process of a worker has ended.
 
-        Whoever supervises workers may call it, from any thread.
+        What it had is handed out again, whatever its connection looks like, and an error of a task that
+        kills workers says how. Whoever supervises workers may call it, from any thread.
 
         Parameters
         ----------
@@ -167,9 +166,9 @@ class Distributor(Role):
             where it ran; this host if omitted
 
         """
-        self._ends[host or platform.node(), pid] = how
-        while len(self._ends) > _REMEMBERED_ENDS:
-            del self._ends[next(iter(self._ends))]
+        self._ends.note(pid, how, host)
+        if self._stopper is not None:
+            self._stopper.wake()
 
     def shutdown(self) -> None:
         """Stop early: hand out nothing more, wait for what is under way, and let everybody end."""
@@ -189,7 +188,7 @@ class Distributor(Role):
             patience=self.heartbeat_timeout,
             jitter=lambda: random.uniform(0.5, 1.5),  # noqa: S311 - spreads retries, hides nothing
         )
-        self._link = SocketLink(self._options)
+        self._link = SocketLink(self._is_stalled)
         sources: dict[str, TaskSource] = {}
         books = []
         for name, task in self.tasks.items():
@@ -197,7 +196,7 @@ class Distributor(Role):
             depends = [str(other) for other in task.dependencies]
             sources[name] = source = TaskSource(task, self._options.max_message, self._user_code)
             book = TaskBook(name, source, depends, self._link, run, Ledger(envelope.cut), self._options, kept)
-            book.ends = self._ends
+            book.ends = self._ends.how
             books.append(book)
         self._connect()
         self._dispatch = Dispatch(run, books, self._link, self._options, kept)
@@ -229,7 +228,7 @@ class Distributor(Role):
             now = time.monotonic()
             if dispatch.finished(now):
                 break
-            ready = self._poll(poller, now if busy else dispatch.wake_at(now))
+            ready = self._poll(poller, now if busy else min(dispatch.wake_at(now), self._ends.due_at))
             now = time.monotonic()
             while self._read(ready, now) and dispatch.judges(now):
                 ready = dict(poller.poll(0))  # nobody is late whose word has arrived
@@ -327,11 +326,11 @@ class Distributor(Role):
         if gone and not self._ack_watch.connections:
             self._collector.went(now)
             self._dispatch.collector_lost()
-        if self._dispatch.ended_at is not None and self._collector.away:
+        if self._dispatch.ended_at is not None and self._dispatch.stopping and self._collector.away:
             self._dispatch.give_up()
-            return
-        self._collector.check(now)
-        self._check_workers()
+        if not self._dispatch.collector_ended:
+            self._collector.check(now)  # one that died before it had finished may be started again
+        self._check_workers(now)
         for name, book in self._dispatch.books.items():
             clock = self._workers[name]
             if book.peers or book.phase is not Phase.OPEN:
@@ -341,16 +340,18 @@ class Distributor(Role):
             if self._dispatch.ended_at is None:
                 clock.check(now)
 
-    def _check_workers(self) -> None:
+    def _check_workers(self, now: float) -> None:
         """Take back the tasks of the workers whose connection has ended."""
         for name, address in self._connections.ended():
             self._dispatch.connection_gone(name, address)
+        for host, pid in self._ends.due(now):
+            self._dispatch.process_ended(host, pid)
         for news in self._dispatch.news():
             self.logger.log(logging.WARNING if news.fate.is_trouble else logging.INFO, "%s", news)
 
     def _forgive(self, seconds: float) -> None:
         super()._forgive(seconds)
-        self._dispatch.stalled(seconds)
+        self._dispatch.stalled(seconds, time.monotonic())
 
     def _report(self, now: float | None) -> None:
         """Tell the program how far it is."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
-from zmqpipeline.failure import describe
+from zmqpipeline.failure import describe, size_of_error
 from zmqpipeline.wire import envelope, serializer
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class Execution:
         self._taken_errors = 0
         self._lock = threading.Lock()
 
-    def run(self, call: Callable[[Any], Any], name: str, packer: msgpack.Packer) -> None:
+    def run(
+        self, call: Callable[[Any], Any], name: str, packer: msgpack.Packer, most: float = math.inf
+    ) -> None:
         """Do the tasks: call user code for each, pack what it returns, note what fails.
 
         Parameters
@@ -58,27 +61,40 @@ class Execution:
             what an error calls it
         packer
             this thread's packer
+        most
+            when its results and errors have so many bytes, the rest is left
 
         """
-        pack, done, errors = packer.pack, self.done, self.errors
+        pack, done = packer.pack, self.done
+        left = most
         for place, data in enumerate(self.work.tasks):
+            if left <= 0:
+                return
             try:
                 result = call(data)
             except Exception as error:  # noqa: BLE001 - whatever user code raises is a failed attempt
-                errors.append((place, describe(error)))
+                left -= self._failed(place, describe(error))
                 continue
             if result is None:
                 result = {}
             elif not isinstance(result, dict):
-                errors.append((place, wrong_result(name, result)))
+                left -= self._failed(place, wrong_result(name, result))
                 continue
             try:
                 packed = pack(result)
-                if len(packed) > serializer.MAYBE_TOO_DEEP:
+                size = len(packed)
+                left -= size
+                if size > serializer.MAYBE_TOO_DEEP:
                     serializer.check_depth(packed)
                 done.append((place, packed))
             except Exception as error:  # noqa: BLE001 - a value may raise anything while it is packed
-                errors.append((place, describe(serializer.serialization_error(result, "result", error))))
+                found = serializer.serialization_error(result, "result", error)
+                left -= self._failed(place, describe(found))
+
+    def _failed(self, place: int, error: dict[str, Any]) -> int:
+        """Note an error; tell how many bytes it has, about."""
+        self.errors.append((place, error))
+        return size_of_error(error)
 
     @property
     def position(self) -> int:
@@ -99,11 +115,11 @@ class Execution:
             self._taken_errors += len(errors)
         return done, errors
 
-    def take_rest(self) -> list[Range]:
-        """Take away the tasks that were not begun, and tell their ids."""
+    def take_rest(self, running: int = 1) -> list[Range]:
+        """Take away the tasks that were not begun, and tell their ids; ``running`` says how many run."""
         tasks = self.work.tasks
         before = len(tasks)
-        while len(tasks) > self.position + 1:
+        while len(tasks) > self.position + running:
             tasks.pop()
         taken = envelope.part(self.work.ids, len(tasks), before - len(tasks))
         self.given_back += taken

@@ -38,6 +38,11 @@ def describe(error: BaseException, *, retry: bool = True) -> dict[str, Any]:
     }
 
 
+def size_of_error(error: dict[str, Any]) -> int:
+    """Tell how many bytes an error takes, about."""
+    return sum(len(text) for text in error.values() if isinstance(text, str))
+
+
 def _cut(text: str) -> str:
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]}\n[...]\n{text[-_LONGEST // 2 :]}"

@@ -138,7 +138,7 @@ class Heartbeat(threading.Thread):
 
     def _watch(self) -> None:
         shared = self._shared
-        beat_at = time.monotonic() + self._interval
+        beat_at = time.monotonic()  # at once, so that the distributor knows this connection
         while not self._stopped.is_set():
             if any(shared.executions):
                 self._stopped.wait(GLANCE)

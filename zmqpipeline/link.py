@@ -6,21 +6,31 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from zmqpipeline.delivery.ports import Options, Outcome
+from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.wire import envelope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
 
 
 class SocketLink:
-    """Sends what was decided, and never blocks."""
+    """Sends what was decided, and never blocks.
 
-    def __init__(self, options: Options) -> None:
+    Parameters
+    ----------
+    stalled
+        tells whether this process was stalled a moment ago: then who cannot be reached may just not be
+        back, which is found out later
+
+    """
+
+    def __init__(self, stalled: Callable[[], bool]) -> None:
         self.routers: dict[str, Socket] = {}
         self.sink: Socket | None = None
-        self._options = options
+        self._stalled = stalled
 
     def to_worker(self, task: str, address: bytes, message: Message) -> Outcome:
         """Send to one worker."""
@@ -31,7 +41,7 @@ class SocketLink:
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
-            return Outcome.GONE
+            return Outcome.FULL if self._stalled() else Outcome.GONE
         return Outcome.SENT
 
     def to_collector(self, message: Message) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from zmqpipeline.declarations import Attribute, Method
+from zmqpipeline.delivery.credit import MOST_BYTES
 from zmqpipeline.execution import Execution
 from zmqpipeline.stopping import NOW
 from zmqpipeline.wire import envelope, serializer, sockets
@@ -150,10 +151,19 @@ class MultiThreadedWorker(Worker):
                 [_name(index), envelope.array_header(len(forwarded)) + b"".join(forwarded)]
             )
 
+    def _leave_rest(self, execution: Execution) -> None:
+        """Give back what one hand has left: it was prepared already, so it cannot be begun here again."""
+        rest = execution.take_rest(running=0)
+        if rest:
+            self._tell(self._assignment.give_back(rest, everything=False))
+
     def _forward(self, work: Work) -> tuple[list[bytes], list[Range]]:
         """Call handle_execution() for each task; return what goes to the thread, with its ids."""
         execution = Execution(work)
-        execution.run(self.handle_execution, f"{type(self).__qualname__}.handle_execution", self._packer)
+        name = f"{type(self).__qualname__}.handle_execution"
+        execution.run(self.handle_execution, name, self._packer, MOST_BYTES // self.n_threads)
+        with self._shared.lock:
+            self._assignment.put_back(work, execution.position)
         forwarded, errors = execution.take_done()
         for place, error in errors:
             self._reporter.fail(self._assignment, work, place, error)
@@ -214,7 +224,7 @@ class MultiThreadedWorker(Worker):
                 break  # the worker is leaving
             execution.work.tasks[:] = serializer.deserialize(tasks)
             begun = time.perf_counter()
-            execution.run(call, name, packer)
+            execution.run(call, name, packer, MOST_BYTES // self.n_threads)
             feed.send_multipart([_DONE, repr(time.perf_counter() - begun).encode()], zmq.NOBLOCK)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zmqpipeline.failure import describe
+from zmqpipeline.delivery.credit import ROUND_BYTES
+from zmqpipeline.failure import describe, size_of_error
 from zmqpipeline.wire import envelope
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from zmqpipeline.execution import Done, Execution
     from zmqpipeline.wire.envelope import Message
     from zmqpipeline.wire.sockets import Outbox
-
-#: a message of results is closed when it has so many bytes
-RESULT_BYTES = 4 * 1024 * 1024
 
 
 class Reporter:
@@ -52,7 +50,7 @@ class Reporter:
         self.distributor.put(b"", envelope.encode(message))
 
     def report(self, assignment: Assignment, execution: Execution, max_message: int) -> int:
-        """Send what an execution has done and nobody has sent yet; tell how many bytes of results that were.
+        """Send what an execution has done and nobody has sent yet; tell how many bytes that were.
 
         Parameters
         ----------
@@ -68,7 +66,7 @@ class Reporter:
         for place, error in errors:
             self.fail(assignment, execution.work, place, error)
         self._send(assignment, execution.work, done, max_message - envelope.ENVELOPE_BYTES)
-        return sum(len(packed) for _, packed in done)
+        return sum(len(packed) for _, packed in done) + sum(size_of_error(error) for _, error in errors)
 
     def fail(self, assignment: Assignment, work: Work, place: int, error: dict[str, Any]) -> None:
         """Report that the task at a place of some work failed."""
@@ -87,7 +85,7 @@ class Reporter:
                 self._send_part(assignment, work, done[start:index])
                 start, size = index + 1, 0
                 self.fail(assignment, work, place, _too_large(len(packed), limit))
-            elif size and size + len(packed) > min(limit, RESULT_BYTES):
+            elif size and size + len(packed) > min(limit, ROUND_BYTES):
                 self._send_part(assignment, work, done[start:index])
                 start, size = index, len(packed)
             else:

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 #: the longest that a role sleeps in its poll, in seconds
 _LONGEST_POLL = 1.0
-#: a role that does not come back to its poll for so long was stalled: by user code, or because the whole
-#: process was stopped, in seconds
-_STALL = 1.0
 
 
 class Role:
@@ -61,7 +58,7 @@ class Role:
     _second_stop: ClassVar[str] = "stops at once"
 
     #: told how the start goes: ``"ready"`` once everything is open; ``"starting"`` and ``"started"``
-    #: around init_worker
+    #: around init_worker; ``"started"`` once a collector has met its distributor
     on_event: Callable[[str], None] | None = None
 
     # state, set here because a subclass need not call our __init__
@@ -270,9 +267,13 @@ class Role:
         now = time.monotonic()
         stalled = now - self._polled_at - wait
         self._polled_at = now
-        if stalled > _STALL:
+        if stalled > self.heartbeat_timeout / 2:
             self._forgive(stalled)
         return ready
+
+    def _is_stalled(self) -> bool:
+        """Tell whether nothing was read for long, for user code or a stop: others may have given up."""
+        return time.monotonic() - self._polled_at > self.heartbeat_timeout / 2
 
     def _peer_clock(self, name: str) -> PeerClock:
         """Make a clock for a peer: it leaves out the time in which this role could not look."""

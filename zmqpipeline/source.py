@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BATCH_TIME = 0.001
 #: or at once, after a handle() that took so long
 SLOW_HANDLE = 0.0001
+#: or when it weighs so much, packed, in bytes
+BATCH_BYTES = 1024 * 1024
 #: a packer that has grown larger than this is replaced, in bytes
 KEEP_BUFFER = 1024 * 1024
 
@@ -99,7 +101,7 @@ class TaskSource:
         self.task.client_addresses.add(address)
 
     def fill(self, limit: int, address: bytes) -> tuple[bytes, int]:
-        """Call handle() until there are enough, it gets slow, or there are no more.
+        """Call handle() until there are enough, in number or in bytes, it gets slow, or there are no more.
 
         Raises
         ------
@@ -122,8 +124,9 @@ class TaskSource:
         handle, metadata, last_ack = self._handle(), self._metadata, self.last_ack
         pack = self._pack
         packed: list[bytes] = []
+        room = BATCH_BYTES
         begun = before = perf_counter()
-        while len(packed) < limit:
+        while len(packed) < limit and room > 0:
             made = handle(dict(metadata), address, MESSAGE_TYPE_READY, last_ack)
             if made is None:
                 made = {}
@@ -132,9 +135,12 @@ class TaskSource:
                     f"{self._name}.handle returned {type(made).__name__}, expected a dictionary or None"
                 )
             try:
-                packed.append(pack(made))
-                if len(packed[-1]) > serializer.MAYBE_TOO_DEEP:
-                    self._check_large(packed[-1])
+                one = pack(made)
+                packed.append(one)
+                size = len(one)
+                room -= size
+                if size > serializer.MAYBE_TOO_DEEP:
+                    self._check_large(one)
             except Exception as error:
                 raise self._explained(made, error) from error
             now = perf_counter()

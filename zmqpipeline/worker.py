@@ -16,7 +16,7 @@ import zmq
 from zmqpipeline._version import __version__
 from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.assignment import Assignment
-from zmqpipeline.delivery.credit import Credit
+from zmqpipeline.delivery.credit import MOST_BYTES, Credit
 from zmqpipeline.descriptors import EndpointAddress, TaskType
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.execution import Execution
@@ -187,6 +187,8 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _follow(self, now: float) -> None:
         """Join again when the connection broke or we are not known; end when the distributor stays away."""
+        if self._assignment.ended:
+            return  # that came before the connection broke, and counts
         came, gone = self._watch.drain()
         if came:
             self._distributor.came()
@@ -312,12 +314,20 @@ class Worker(DeclaredRole, abc.ABC):
         self._shared.backlog = bool(self._results)
         self._credit.measured(max(execution.position, 1), seconds, size)
         with self._shared.lock:
+            self._leave_rest(execution)
             self._assignment.done(execution.work)
             news = self._credit.news()
+            if self._credit.is_too_much(self._assignment.waiting):
+                self._tell(self._assignment.give_back())
+                news = self._credit.credit
             if self._shared.paused:
                 news, self._shared.paused = self._credit.credit, False
             if news is not None and self._level == RUNNING:
                 self._tell(self._assignment.ready(news))
+
+    def _leave_rest(self, execution: Execution) -> None:
+        """Keep for later what one hand has left, because the results before it were large."""
+        self._assignment.put_back(execution.work, execution.position)
 
     def _info(self) -> dict[str, Any]:
         return {
@@ -345,5 +355,6 @@ class SingleThreadedWorker(Worker):
         execution = self._watched(0, Execution(work))
         begun = time.perf_counter()
         with self._user_code():
-            execution.run(self.handle_execution, f"{type(self).__qualname__}.handle_execution", self._packer)
+            name = f"{type(self).__qualname__}.handle_execution"
+            execution.run(self.handle_execution, name, self._packer, MOST_BYTES)
         self._finished(0, execution, time.perf_counter() - begun)

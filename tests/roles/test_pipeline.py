@@ -14,7 +14,7 @@ import zmq
 import zmqpipeline
 from zmqpipeline import EndpointAddress, TaskType, messages
 from zmqpipeline.delivery.ports import Options
-from zmqpipeline.errors import DeclarationError, SerializationError
+from zmqpipeline.errors import DeclarationError, PeerTimeoutError, SerializationError
 from zmqpipeline.wire import envelope
 from zmqpipeline.wire.envelope import ENVELOPE_BYTES
 
@@ -404,6 +404,38 @@ def test_what_a_collector_raises_ends_it_and_what_was_handled_stays_handled() ->
     assert first.finished == []
     assert sorted({*first.numbers("RAISE"), *second.numbers("RAISE")}) == list(range(10))
     assert second.finished == [len(second.kept)]
+
+
+def test_a_collector_that_is_lost_at_the_end_may_be_started_again_to_finish() -> None:
+    pipeline = Pipeline()
+    pipeline.task("FINISH", 10)
+
+    def handle_finished(self: Any, data: Any, task_type: str) -> None:
+        raise LookupError("not yet")
+
+    first, second = pipeline.keeper(handle_finished=handle_finished), pipeline.keeper()
+    with running(first, pipeline.distributor(), pipeline.worker("FINISH")()) as roles:
+        with pytest.raises(LookupError, match="not yet"):
+            roles.join(first)
+        roles.start(second)
+        roles.join(*[role for role in roles._threads if role is not first])
+    assert first.numbers("FINISH") == list(range(10))
+    assert (second.kept, second.finished) == ([], [0])
+
+
+def test_a_collector_that_stays_away_at_the_end_is_not_waited_for_for_ever() -> None:
+    pipeline = Pipeline()
+    pipeline.task("AWAY", 1)
+
+    def handle_finished(self: Any, data: Any, task_type: str) -> None:
+        raise LookupError("never")
+
+    keeper, distributor = pipeline.keeper(handle_finished=handle_finished), pipeline.distributor()
+    distributor.peer_timeout = 0.3
+    with running(keeper, distributor, pipeline.worker("AWAY")()) as roles:
+        with pytest.raises(PeerTimeoutError, match="has been gone for 0"):
+            roles.join(distributor)
+        roles.join(*[role for role in roles._threads if role not in {keeper, distributor}])
 
 
 def test_a_wrong_answer_of_the_collector_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import gc
 import logging
 import os
@@ -17,8 +18,9 @@ import zmq
 
 import zmqpipeline
 from zmqpipeline.errors import BindError, PeerTimeoutError, Stopped
+from zmqpipeline.wire import envelope, sockets
 
-from .pipelines import Pipeline, Threaded, eventually, running
+from .pipelines import GUARD, Event, Pipeline, Threaded, eventually, running
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -108,6 +110,39 @@ def test_who_has_lost_the_distributor_waits_for_its_time_and_ends(name: str) -> 
     assert keeper.finished == []
 
 
+def test_an_end_counts_though_the_connection_broke_behind_it() -> None:
+    """A worker is in its last task for longer than the distributor waits for its goodbye."""
+    pipeline = Pipeline()
+    begun = Event()
+
+    class Slow(zmqpipeline.SingleThreadedWorker, abc.ABC):
+        def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+            begun.set()
+            assert self._watch.monitor.poll(int(GUARD * 1000)), "the end of the connection"
+            return data
+
+    pipeline.task("LAST", 1)
+    worker = pipeline.worker("LAST", Slow)()
+    worker.peer_timeout = 0.0
+    with zmq.Context() as context, sockets.make_socket(context, zmq.ROUTER) as router:
+        router.bind(str(worker.endpoint))
+
+        def say(address: bytes, kind: str, **fields: Any) -> None:
+            message = envelope.Message(kind, "LAST", run="run", **fields)
+            router.send_multipart([address, b"", envelope.encode(message)])
+
+        with running(worker) as roles:
+            address = router.recv_multipart()[0]
+            for kind in ("WELCOME", "METADATA"):
+                say(address, kind)
+            say(address, "DATA", data=[{}], ids=[(0, 1)], attempt=1, number=1, order=1)
+            begun.wait()
+            say(address, "END")
+            router.close(linger=int(GUARD * 1000))
+            context.term()
+            roles.join()
+
+
 def test_a_distributor_whose_workers_stay_away_ends() -> None:
     pipeline = Pipeline()
     pipeline.task("AWAY", 10**9)
@@ -126,6 +161,7 @@ def test_a_distributor_whose_collector_stays_away_ends() -> None:
     pipeline.task("AWAY", 10**9)
     keeper, distributor, worker = pipeline.keeper(), pipeline.distributor(), pipeline.worker("AWAY")()
     distributor.peer_timeout = 0.2
+    keeper.stop_timeout = 0.2  # results never cease to come
     with running(keeper, distributor, worker) as roles:
         eventually(lambda: len(keeper.kept) > 100)
         keeper.stop()

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import pytest
 
 from zmqpipeline import EndpointAddress, ServiceClient, TaskType
 
-from .apps import SERVICE, two_tasks
+from .apps import SERVICE, line_of, two_tasks
 from .conftest import GUARD
 
 if TYPE_CHECKING:
@@ -156,12 +157,74 @@ if data["n"] == 5 and not os.path.exists("died"):
     command.assert_clean()
 
 
+def test_a_collector_that_is_killed_before_it_has_finished_is_replaced(command: Command) -> None:
+    kills = (
+        'if not os.path.exists("died"):\n    Path("died").touch()\n    os.kill(os.getpid(), signal.SIGKILL)'
+    )
+    finishes = '        with open("results", "a") as results:\n            print("finished"'
+    text = two_tasks()
+    assert text.count(finishes) == 1
+    command.write("app.py", text.replace(finishes, textwrap.indent(kills, " " * 8) + "\n" + finishes))
+    code, run = command.run("run", "app.py", "-w", "1")
+    assert code == 0, run.output
+    assert results(command.folder) == expected()
+    run.wait_for(r"Keeps\[\d+\] has ended \(killed by SIGKILL\): another one takes its place$")
+    command.assert_clean()
+
+
+@pytest.mark.parametrize("last", ["Keeps", "First"])
+def test_a_collector_that_crashes_behind_its_goodbye_is_not_missed(command: Command, last: str) -> None:
+    # what is registered runs when the process ends; the one that is to be last sleeps before
+    crashes = 'atexit.register(os.kill, os.getpid(), signal.SIGKILL); print("finished")'
+    lingers = "\n    def initialize(self, metadata):\n        atexit.register(time.sleep, 2.0)\n"
+    text = two_tasks().replace("import os\n", "import atexit\nimport os\n")
+    if last == "Keeps":
+        crashes = f"{crashes}; atexit.register(time.sleep, 2.0)"
+    else:
+        text = text.replace("    n = 0\n", f"    n = 0\n{lingers}")
+    command.write("app.py", text.replace('        print("finished")\n', f"        {crashes}\n"))
+    code, run = command.run("run", "app.py", "-w", "1")
+    assert code == 0, run.output
+    assert results(command.folder) == expected()
+    command.assert_clean()
+
+
 def test_a_collector_that_every_result_kills_ends_the_run(command: Command) -> None:
     command.write("app.py", two_tasks(collection="os.kill(os.getpid(), signal.SIGKILL)"))
     code, run = command.run("run", "app.py", "-w", "1")
     assert code == 8, run.output
     assert "Keeps was lost 5 times without collecting anything" in run.output
     command.assert_clean()
+
+
+@pytest.mark.parametrize("where", ["init_worker", "collection"])
+def test_a_process_without_memory_is_replaced(command: Command, where: str) -> None:
+    raises = """
+if not os.path.exists("raised"):
+    Path("raised").touch()
+    raise MemoryError
+"""
+    command.write("app.py", two_tasks(**{where: raises}))
+    code, run = command.run("run", "app.py", "-w", "2")
+    assert code == 0, run.output
+    # the result at which the collector ends is written down, and not acknowledged
+    assert set(results(command.folder)) == set(expected())
+    run.wait_for(r"has ended \(exit code 12\): another one takes its place$")
+    command.assert_clean()
+
+
+def test_a_role_that_runs_out_of_memory_says_so(command: Command) -> None:
+    raises = "raise MemoryError"
+    text = two_tasks(collection=raises)
+    command.write("app.py", text)
+    collector = command.start("collector", "app.py")
+    others = [command.start(*words.split()) for words in ("worker app.py Does", "distributor app.py")]
+    assert collector.finish() == 12
+    assert collector.err[-1] == "zmqpipeline: Keeps ran out of memory"
+    assert f", line {line_of(text, raises)}, in handle_collection" in collector.output
+    for other in others:
+        other.signal(signal.SIGTERM)
+    assert [other.finish() for other in others] == [143, 143]
 
 
 @pytest.mark.parametrize("where", ["at the top", "in init_worker"])

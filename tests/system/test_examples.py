@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import sysconfig
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -206,6 +209,62 @@ def test_logging(folder: Folder) -> None:
     assert done.stdout == []
     assert done.files == {"pipeline.log"}
     assert (folder.path / "pipeline.log").read_text("utf-8").splitlines() == said(done.stderr, "Quotients")
+
+
+# -- the database ----------------------------------------------------------------
+
+
+def rows(path: Path) -> list[tuple[int, str]]:
+    """Read what the collector has written, in the order of the numbers."""
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return database.execute("SELECT number, factors FROM factors ORDER BY number").fetchall()
+
+
+def test_database(folder: Folder) -> None:
+    done = folder.run_example("database")
+
+    assert done.files == {"factors.sqlite"}
+    found = rows(folder.path / "factors.sqlite")
+    assert [number for number, _ in found] == list(range(2, 2001))
+    assert all(math.prod(map(int, factors.split())) == number for number, factors in found)
+
+
+def test_the_database_has_each_row_once_if_the_collector_is_killed(folder: Folder) -> None:
+    (folder.path / "elsewhere.py").write_text("""
+import os, pathlib, signal, sys, threading
+sys.path.insert(0, "examples/database")
+import app
+from app import Factors, Numbers
+
+def die(when):
+    died = pathlib.Path(f"died {when}")
+    if not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Mortal(app.Table):
+    def handle_collection(self, data, task_type, msgtype):
+        before = self.database.total_changes
+        if data["number"] in {10, 700, 1999}:
+            die(f"before {data['number']}")
+        super().handle_collection(data, task_type, msgtype)
+        if self.database.total_changes == before:
+            pathlib.Path("written before").touch()
+        if data["number"] in {11, 1500, 2000}:
+            die(f"behind {data['number']}")
+        if data["number"] == 1000:
+            threading.Thread(target=die, args=["somewhere"]).start()
+""")
+
+    done = folder.run("zmqpipeline run elsewhere.py")
+
+    assert done.code == 0
+    assert len([name for name in done.files if name.startswith("died ")]) == 7
+    assert "written before" in done.files, "no result came twice: the test proves nothing"
+    assert [number for number, _ in rows(folder.path / "factors.sqlite")] == list(range(2, 2001))
+    (line,) = said(done.stdout, "Mortal")
+    assert line == "1999 numbers in factors.sqlite, 303 of them are prime"
 
 
 # -- the word count --------------------------------------------------------------

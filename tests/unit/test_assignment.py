@@ -53,6 +53,23 @@ def test_from_hello_to_the_first_task() -> None:
     assert assignment.strays == 0
 
 
+def test_what_is_put_back_comes_next() -> None:
+    assignment = started()
+    assignment.receive(batch([(0, 3), (7, 2)]))
+    assignment.receive(batch([(20, 1)], number=2))
+    work = assignment.next(5)
+    assert work is not None
+    assert assignment.waiting == 1
+    assignment.put_back(work, 2)
+    assert work == Work([0, 1], [(0, 2)], 1, RUN)
+    assert assignment.waiting == 4
+    assert sorted(assignment.held()) == [(0, 2), (2, 1), (7, 2), (20, 1)]
+    assignment.done(work)
+    assert assignment.next(10) == Work([2, 7, 8], [(2, 1), (7, 2)], 1, RUN)
+    assignment.put_back(work, 2)
+    assert assignment.waiting == 1, "there is nothing more in it"
+
+
 def test_a_single_task_is_taken_as_well() -> None:
     assignment = started()
     assignment.receive(Message("DATA", "t", {"a": 1}, run=RUN, id=7, attempt=1))
@@ -137,6 +154,18 @@ def test_a_heartbeat_says_what_is_not_finished_up_to_the_last_batch() -> None:
     assert sorted(spread(heartbeat.held or [])) == [0, 1, 2, 3, 10, 11]
     assignment.done(work)
     assert assignment.heartbeat().held == [(2, 2), (10, 2)]
+
+
+def test_an_old_batch_that_comes_again_does_not_hide_the_last_one() -> None:
+    """The distributor would wait for ever for results that were lost on their way to the collector."""
+    assignment = started()
+    for ids, number in (([(0, 4)], 1), ([(10, 2)], 2), ([(0, 4)], 1)):
+        assignment.receive(batch(ids, number=number))
+        work = assignment.next(10)
+        assert work is not None
+        assignment.done(work)
+    heartbeat = assignment.heartbeat()
+    assert (heartbeat.number, heartbeat.held) == (2, [])
 
 
 def test_giving_back_keeps_what_was_begun() -> None:

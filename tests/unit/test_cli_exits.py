@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import zmq
 
 from zmqpipeline import EndpointAddress, MetaDataWorker
-from zmqpipeline.cli.exits import CommandError, Exit, of_exception, trimmed_traceback
+from zmqpipeline.cli.exits import CommandError, Exit, is_starved, of_exception, trimmed_traceback
 from zmqpipeline.errors import (
     BindError,
     DeclarationError,
@@ -116,3 +120,31 @@ def test_an_error_of_the_library_itself_is_shown_in_full() -> None:
 
 def test_every_code_is_distinct() -> None:
     assert len({code.value for code in Exit}) == len(Exit.__members__)
+
+
+def too_many_threads() -> None:
+    before = threading.stack_size(1 << 50)  # no machine has so much
+    try:
+        threading.Thread(target=print).start()
+    finally:
+        threading.stack_size(before)
+
+
+def refused_by_zmq() -> None:
+    raise zmq.ZMQError(errno.ENOMEM)
+
+
+@pytest.mark.parametrize(
+    ("action", "starved"),
+    [
+        (lambda: bytearray(1 << 62), True),
+        (too_many_threads, True),
+        (refused_by_zmq, True),
+        (lambda: Path("/nowhere").read_text(), False),
+        (lambda: int("x"), False),
+    ],
+)
+def test_what_another_process_may_have_is_told_from_errors(
+    action: Callable[[], object], starved: bool
+) -> None:
+    assert is_starved(raised(action)) is starved

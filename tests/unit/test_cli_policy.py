@@ -98,11 +98,10 @@ def test_a_collector_that_gets_nowhere_ends_the_run() -> None:
     assert lost.code == Exit.PROCESS_LOST
 
 
-def test_once_the_work_is_done_only_the_collector_matters() -> None:
-    assert verdict("worker", Ended(SIGKILL, ready=True), finished=True) == Fine()
-    lost = verdict("collector", Ended(SIGKILL, ready=True), finished=True)
-    assert isinstance(lost, Fail)
-    assert lost.code == Exit.PROCESS_LOST
+@pytest.mark.parametrize("kind", ["worker", "metadata", "collector"])
+def test_once_the_distributor_is_done_nobody_is_needed(kind: str) -> None:
+    # it has waited until the collector had finished
+    assert verdict(kind, Ended(SIGKILL, ready=True), finished=True) == Fine()
 
 
 @pytest.mark.parametrize(

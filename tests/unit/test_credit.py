@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zmqpipeline.delivery.credit import AHEAD, LONG, MOST, ROUND, ROUND_BYTES, Credit
+from zmqpipeline.delivery.credit import AHEAD, AHEAD_BYTES, LONG, MOST, ROUND, ROUND_BYTES, Credit
 
 
 def settled(seconds: float, size: int = 0, hands: int = 1) -> Credit:
@@ -75,9 +75,27 @@ def test_small_changes_are_not_told() -> None:
 def test_large_results_are_asked_for_as_far_as_they_fit() -> None:
     size = 1024 * 1024
     credit = settled(1e-6, size)
-    assert credit.credit * size <= 1.25 * 8 * ROUND_BYTES
+    assert credit.credit * size <= 1.25 * AHEAD_BYTES
     assert credit.round() * size <= ROUND_BYTES
     assert settled(1e-6, 100 * ROUND_BYTES, hands=3).credit == 3
+
+
+def test_results_that_grow_count_at_once_and_small_ones_little_by_little() -> None:
+    credit = settled(1e-6, 10)
+    credit.measured(2, 1e-5, 2 * ROUND_BYTES)
+    assert credit.news() == 8
+    assert credit.round() == 1
+    credit.measured(1, 1e-6, 10)
+    assert credit.news() == 15
+    assert credit.round() == 1
+
+
+def test_what_was_asked_for_is_too_much_when_results_have_grown() -> None:
+    credit = settled(1e-6, 10)
+    assert not credit.is_too_much(credit.credit)
+    credit.measured(2, 1e-5, 2 * ROUND_BYTES)
+    assert credit.is_too_much(17)
+    assert not credit.is_too_much(16)
 
 
 MEASURES = st.tuples(st.integers(1, 100_000), st.floats(0, 1e6), st.integers(0, 2**40))

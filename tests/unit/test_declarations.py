@@ -248,3 +248,9 @@ def test_a_distributor_needs_two_addresses_of_the_collector() -> None:
     distributor.collector_ack_endpoint = ADDRESS
     with pytest.raises(DeclarationError, match="expected two addresses"):
         distributor.run()
+
+
+def test_heartbeats_are_no_longer_than_zeromq_can_say() -> None:
+    expected = "heartbeat_interval and heartbeat_timeout are 7001 s together, expected at most 6553 s"
+    with pytest.raises(DeclarationError, match=expected):
+        worker(heartbeat_timeout=7000)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.simulation import RUN, Numbers, Recorder
+from tests.unit.simulated.recorder import Recorder
+from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.dispatch import FAREWELL, NO_TASKS_WAIT, Dispatch
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import Options, Outcome
@@ -130,6 +131,13 @@ def test_start_tells_the_collector_its_run_its_life_and_what_is_settled() -> Non
     (start,) = case.collector()
     assert (start.type, start.run, start.life) == ("METADATA", RUN, LIFE)
     assert start.settled == {"t": [], "u": []}
+
+
+def test_start_says_which_hello_it_answers() -> None:
+    case = Case(t=(3, []))
+    case.hears("HELLO", run=None, number=2)
+    (start,) = case.link.told()
+    assert start.number == 2
 
 
 def test_hello_is_answered_as_often_as_it_is_said() -> None:
@@ -450,6 +458,20 @@ def test_a_run_that_never_met_a_collector_ends_without_one() -> None:
 
 
 # -- workers that are gone -----------------------------------------------------------------------
+
+
+def test_the_end_of_a_process_is_enough_for_taking_back_what_it_had() -> None:
+    case = Case(t=(4, []), u=(4, []))
+    case.collector()
+    hello = Message("HELLO", "t", {"host": "h", "pid": 7})
+    case.dispatch.from_worker("t", b"t", hello, case.now)
+    case.dispatch.from_worker("t", b"t", Message("RDY", "t", run=RUN, credit=100), case.now)
+    case.worker("u")
+    case.dispatch.process_ended("another host", 7)
+    assert case.dispatch.news() == []
+    case.dispatch.process_ended("h", 7)
+    assert [(news.task, news.peer.address, news.count) for news in case.dispatch.news()] == [("t", b"t", 4)]
+    assert case.books["u"].ledger.holds(b"u") == 4
 
 
 def test_a_broken_connection_gives_back_the_tasks_of_whoever_cannot_be_reached() -> None:

@@ -145,7 +145,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for holder in (A, B, COLLECTOR, NOBODY):
             assert ledger.holds(holder) == sum(place == holder for place in self.places.values())
         assert ledger.has_waiting == (NOBODY in self.places.values())
-        assert ledger.open_bytes == sum(len(batch.body) for batch in ledger.batches)
+        assert ledger.open_bytes == sum(batch.weight for batch in ledger.batches)
+        for holder in (A, B, COLLECTOR, NOBODY):
+            assert ledger.weighs(holder) == sum(batch.weight for batch in ledger.held_by(holder))
 
     @invariant()
     def batches_agree(self) -> None:

@@ -9,6 +9,7 @@ from zmqpipeline.delivery.ledger import NOBODY
 from zmqpipeline.delivery.news import Fate, News
 from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.delivery.roster import Peer
+from zmqpipeline.ends import Ends
 from zmqpipeline.errors import PeerTimeoutError
 from zmqpipeline.peerclock import PeerClock
 
@@ -113,8 +114,6 @@ def test_a_lock_step_worker_that_passes_the_limit_is_lost_and_its_attempt_has_fa
     batch = case.ledger.find(0)
     assert batch is not None
     assert (batch.failures, batch.deaths, batch.holder) == (1, 0, NOBODY)
-    assert batch.error["type"] == "TimeoutError"
-    assert batch.error["text"] == "took longer than its time limit of 10 s, and its worker was silent"
     case.join_in_lockstep(B)
     assert ids(case.given(B)) == [0]
 
@@ -140,6 +139,8 @@ def test_an_attempt_of_a_silent_worker_fails_and_the_last_one_for_good() -> None
     case.book.report_failures()
     (failure,) = case.link.told()
     assert (failure.type, failure.id) == ("FAIL", 0)
+    text = "took longer than its time limit of 10 s, and its worker was silent"
+    assert failure.error == {"type": "TimeoutError", "text": text, "traceback": ""}
 
 
 def test_a_worker_that_beats_sees_to_its_limit_itself() -> None:
@@ -206,6 +207,16 @@ def test_a_process_that_connects_again_is_no_death(back_first: bool) -> None:
     assert ids(case.given(B)) == [0]
 
 
+def test_a_process_whose_hellos_change_places_is_told_to_begin_again() -> None:
+    """Nobody knows which of its connections lives: one that waits for START would wait for ever."""
+    case = Case(1)
+    join(case, B, 1, "the process")
+    case.link.to(B)
+    join(case, A, 1, "the process")
+    assert [message.type for message in case.link.to(B)] == ["RESET"]
+    assert list(case.book.peers) == [A]
+
+
 def test_another_process_is_not_the_one_that_died() -> None:
     case = Case(1)
     join(case, A, 1, "one")
@@ -227,16 +238,18 @@ def test_a_stall_of_the_distributor_is_nobodys_fault() -> None:
     case.join(A, 4)
     case.join_in_lockstep(B)
     case.given(A)
+    case.book.overdue.heard(case.now)
     case.beat(A, 9)  # all is finished
     case.now += 1000.0
-    case.book.stalled(1000.0)
+    case.book.stalled(1000.0, case.now)
     case.book.tick(case.now)
     assert told(case) == []
     assert case.ledger.holds(A) == 3, "its acknowledgements may still come"
     assert case.ledger.holds(B) == 1
-    late(case, 10.5)
+    for _ in range(12):
+        case.book.overdue.heard(case.now)
+        late(case, 1.0)
     assert case.ledger.holds(A) == 0
-    late(case, 1.0)
     assert (Fate.LATE, B, 1) in told(case)
 
 
@@ -255,3 +268,65 @@ def test_news_are_sentences() -> None:
     peer = Peer(A, info={"pid": 7, "host": "h"})
     assert str(News(Fate.LOST, "t", peer, 3)) == "lost a worker of t (pid 7 on h), with 3 unfinished tasks"
     assert str(News(Fate.SILENT, "t", Peer(A), 1)).startswith("a worker of t (pid ? on ?) is silent, with 1")
+
+
+# -- who was stalled cannot judge ------------------------------------------------------
+
+
+def test_after_a_long_stall_workers_have_time_to_come_back() -> None:
+    """The heartbeat of one that is inside a task speaks for it; the others connect again."""
+    case = Case(3, patience=4.0, ping_interval=1.0)
+    for address, process in ((A, "one"), (B, "two")):
+        join(case, address, 1, process)
+        case.given(address)
+    case.now += 10.0
+    case.book.stalled(10.0, case.now)
+    case.link.outcomes = {A: Outcome.GONE, B: Outcome.GONE}
+    case.book.probe()
+    assert told(case) == []
+    case.beat(A, 1, (0, 1))
+    case.link.outcomes = {}
+    assert case.ledger.holds(A) == 1
+    join(case, b"b again", 1, "two")
+    assert told(case) == [(Fate.RECONNECTED, B, 1)]
+    assert case.ledger.holds(B) == 0
+    for _ in range(5):
+        case.beat(A, 1, (0, 1))
+        case.beat(b"b again", 0)
+        late(case, 1.0)
+    assert (case.ledger.holds(A), told(case)) == (1, [])
+
+
+def test_who_does_not_come_back_is_lost_then() -> None:
+    case = Case(1, patience=4.0, ping_interval=1.0)
+    case.join(A, 1)
+    case.given(A)
+    case.now += 10.0
+    case.book.stalled(10.0, case.now)
+    case.link.outcomes[A] = Outcome.GONE
+    case.book.probe()
+    late(case, 3.9)
+    assert told(case) == []
+    late(case, 1.0)
+    assert told(case) == [(Fate.LOST, A, 1)]
+
+
+def test_after_a_short_stall_who_cannot_be_reached_is_lost() -> None:
+    case = Case(1, patience=4.0, ping_interval=1.0)
+    case.join(A, 1)
+    case.book.stalled(1.0, case.now)
+    case.link.outcomes[A] = Outcome.GONE
+    case.book.probe()
+    assert told(case) == [(Fate.LOST, A, 0)]
+
+
+def test_an_end_is_due_when_the_last_words_must_have_come() -> None:
+    ends = Ends()
+    assert list(ends.due(1e12)) == []
+    for pid in range(1100):
+        ends.note(pid, "signal SIGKILL", "h")
+    assert list(ends.due(ends.due_at - 0.01)) == []
+    assert list(ends.due(1e12)) == [("h", pid) for pid in range(1100)]
+    assert ends.due_at == float("inf")
+    assert len(ends.how) == 1000
+    assert ends.how["h", 1099] == "signal SIGKILL"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.simulation import RUN, Numbers, Recorder
+from tests.unit.simulated.recorder import Recorder
+from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline import EndpointAddress, Task, TaskType
 from zmqpipeline.delivery.dispatch import Dispatch
 from zmqpipeline.delivery.ledger import Ledger
@@ -217,6 +218,19 @@ def test_a_run_is_finished_when_the_collector_says_goodbye_after_the_last_result
     case.dispatch.from_collector(Message("BYE", "", {"ended": True}, run=RUN, life=LIFE), case.now)
     case.advance()
     assert ("finished" in case.notes.take()) != stopped
+
+
+def test_a_run_is_not_finished_when_the_collector_was_stopped_before_it_heard_of_the_end() -> None:
+    case = Case(1)
+    case.collector()
+    case.workers(b"a", credit=1)
+    case.advance()
+    case.ack(1, (0, 1))
+    case.advance()
+    case.notes.take()
+    case.dispatch.from_collector(Message("BYE", "", {"ended": False}, run=RUN, life=LIFE), case.now)
+    case.advance()
+    assert "finished" not in case.notes.take()
 
 
 # -- how it goes on -----------------------------------------------------------------

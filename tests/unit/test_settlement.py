@@ -64,6 +64,22 @@ def test_a_start_for_somebody_else_is_not_answered(message: Message) -> None:
     assert settlement.strays == 1
 
 
+def test_what_a_distributor_before_this_one_said_is_not_heeded_when_it_comes_late() -> None:
+    settlement = Settlement(LIFE)
+    settlement.connected()
+    first = settlement.hello({}).number
+    settlement.connected()
+    second = settlement.hello({}).number
+    old, new = start(run="a dead run"), start()
+    old.number, new.number = first, second
+    assert settlement.start(old) is None, "it would wait for results of a run that nobody has"
+    assert settlement.start(new) is not None
+    settlement.settle("t", [(0, 1)])
+    assert settlement.start(old) is None
+    assert settlement.run == RUN
+    assert settlement.fresh("t", [(0, 1)]) == []
+
+
 def test_nothing_belongs_before_start_and_only_its_run_after() -> None:
     settlement = Settlement(LIFE)
     for run in (None, RUN):

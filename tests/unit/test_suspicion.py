@@ -10,7 +10,8 @@ from zmqpipeline.delivery.taskbook import TaskBook
 from zmqpipeline.wire import envelope
 from zmqpipeline.wire.envelope import Message
 
-from .simulation import Numbers, Recorder
+from .simulated.recorder import Recorder
+from .simulated.source import Numbers
 
 RUN = "run"
 

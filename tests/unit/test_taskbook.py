@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.simulation import RUN, Numbers, Recorder
+from tests.unit.simulated.recorder import Recorder
+from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.handout import LOCKSTEP_LIMIT
 from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY, Ledger
+from zmqpipeline.delivery.news import Fate
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.roster import MAX_CREDIT
 from zmqpipeline.delivery.taskbook import TaskBook
@@ -22,8 +24,16 @@ METADATA = {"some": "metadata"}
 class Case:
     """A book, and the test's hands on both sides of it."""
 
-    def __init__(self, total: int = 100, *, opened: bool = True, gated: bool = False, **options: Any) -> None:
-        self.source = Numbers(total, gated=gated)
+    def __init__(
+        self,
+        total: int = 100,
+        *,
+        opened: bool = True,
+        gated: bool = False,
+        source: Numbers | None = None,
+        **options: Any,
+    ) -> None:
+        self.source = source or Numbers(total, gated=gated)
         self.link = Recorder()
         self.options = Options(**options)
         self.ledger = Ledger(envelope.cut)
@@ -71,13 +81,16 @@ class Case:
         self.says(address, "HEARTBEAT", number=number, held=list(held))
 
     def tick(self, seconds: float = 0.0) -> list[bytes]:
-        """Let time pass; return who was found to be gone."""
+        """Let time pass, while the collector gives signs of life; return who was found to be gone."""
+        for second in range(int(seconds) + 1):
+            self.book.overdue.heard(self.now + second)
         self.now += seconds
+        self.book.overdue.heard(self.now)
         self.book.tick(self.now)
         return self.departed()
 
     def departed(self) -> list[bytes]:
-        found = [departure.peer.address for departure in self.book.news]
+        found = [news.peer.address for news in self.book.news if news.fate is not Fate.SILENT]
         self.book.news.clear()
         return found
 
@@ -182,8 +195,7 @@ def test_open_tasks_are_bounded_by_count_and_by_bytes() -> None:
     assert case.given(A) == []
     case = Case(max_open_bytes=10)
     case.join(A, 2)
-    case.hand_out()
-    assert case.ledger.open_bytes < 10 + 8
+    assert len(ids(case.given(A))) == 1
 
 
 def test_hello_again_starts_again() -> None:
@@ -454,6 +466,30 @@ def test_silent_workers_are_pinged_and_those_that_are_gone_are_named() -> None:
     assert case.link.to(C) == [], "it was heard a short while ago"
 
 
+def test_a_worker_whose_heartbeat_lost_its_connection_and_that_is_silent_is_lost() -> None:
+    case = Case(10)
+    case.join(A, 4)
+    case.join(B, 4)
+    case.hand_out()
+    for voice, worker in ((b"voice of a", "a"), (b"voice of b", "b")):
+        case.says(voice, "HEARTBEAT", worker=worker, number=0, held=[])
+    case.book.roster.voice_gone(b"voice of a")
+    case.book.roster.voice_gone(b"voice of nobody")
+    assert [case.tick(1), case.tick(1), case.tick(1)] == [[], [], [A]]
+    assert case.ledger.holds(A) == 0
+    assert case.ledger.holds(B) > 0
+
+
+def test_a_worker_whose_heartbeat_lost_its_connection_and_that_speaks_is_there() -> None:
+    case = Case(10)
+    case.join(A, 4)
+    case.says(b"voice", "HEARTBEAT", worker="a", number=0, held=[])
+    case.book.roster.voice_gone(b"voice")
+    assert [case.tick(1), case.tick(1)] == [[], []]
+    case.says(b"voice", "HEARTBEAT", worker="a", number=0, held=[])
+    assert [case.tick(1) for _ in range(5)] == [[]] * 5
+
+
 def test_a_probe_asks_everybody_at_once() -> None:
     case = Case()
     for address in (A, B):
@@ -639,6 +675,7 @@ def test_goodbye_gives_back_what_is_not_finished_and_waits_for_the_rest() -> Non
     assert sorted(ids(case.given(B))) == [1, 3]
     case.acknowledge((0, 1))
     case.tick(11.0)
+    case.beat(B, 1, (1, 1), (3, 1))
     assert ids(case.given(B)) == [2]
 
 
@@ -659,6 +696,24 @@ def test_end_is_told_once_and_late_comers_hear_it_at_once() -> None:
     assert case.departed() == [], "who was told the end is expected to go"
 
 
+def test_what_crossed_a_return_comes_back_even_if_the_next_credit_overtakes_it() -> None:
+    case = Case(20)
+    case.join(A, 1)
+    case.says(A, "RDY", credit=8, order=1)
+    first, *under_way = case.given(A)
+    assert len(ids(under_way)) == 4
+    # the worker's heartbeat gives everything back; by its other connection it asks again, and is faster
+    case.says(A, "RDY", credit=2, order=3)
+    case.acknowledge(*first.ranges)
+    case.says(A, "RETURN", credit=0, order=2, number=first.number, ids=[])
+    assert case.ledger.holds(NOBODY) == 4
+    again = ids(case.given(A))
+    assert again == ids(under_way)[:2]
+    # what was sent for the credit behind it is the worker's
+    case.says(A, "RETURN", credit=0, order=2, number=first.number, ids=[])
+    assert case.ledger.holds(A) == 2
+
+
 # -- finished, but not acknowledged ----------------------------------------------------------
 
 
@@ -673,6 +728,7 @@ def test_what_is_finished_and_not_acknowledged_in_time_is_handed_out_again() -> 
     case.tick(0.2)
     assert case.ledger.holds(NOBODY) == 1
     assert case.ledger.holds(A) == 2, "what runs is left alone, however long it takes"
+    case.beat(A, number, (2, 2))
     assert ids(case.given(A)) == [1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import itertools
 import signal
 import sys
@@ -56,6 +57,8 @@ class Exit(enum.IntEnum):
     INTERNAL = 10
     #: the journal cannot be used
     JOURNAL = 11
+    #: there was no memory left
+    OUT_OF_MEMORY = 12
     #: stopped by SIGINT, as a shell counts it
     INTERRUPTED = 130
     #: stopped by SIGTERM, or by the end of the process that started it
@@ -122,6 +125,14 @@ def say(sentence: str) -> None:
 def of_signal(number: int) -> int:
     """Tell the exit code of a process that a signal has stopped."""
     return 128 + number
+
+
+def is_starved(error: BaseException) -> bool:
+    """Tell whether the system refused memory, or a thread: another process may have more luck."""
+    refused = getattr(error, "errno", None) == errno.ENOMEM
+    # of threads Python says it in no other way
+    threadless = type(error) is RuntimeError and str(error) == "can't start new thread"
+    return isinstance(error, MemoryError) or refused or threadless
 
 
 def described(returncode: int) -> str:

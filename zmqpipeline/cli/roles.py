@@ -7,11 +7,12 @@ import io
 import os
 import sys
 import time
+from typing import NoReturn
 
 from zmqpipeline import Distributor
 from zmqpipeline.cli import build, exits, loading, logs, plan, program
 from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
-from zmqpipeline.cli.exits import Exit
+from zmqpipeline.cli.exits import Ending, Exit, trimmed_traceback
 from zmqpipeline.cli.starting import StoppedEarly
 from zmqpipeline.cli.summary import summary
 from zmqpipeline.cli.supervised import Supervision
@@ -57,6 +58,8 @@ def main(command: str, arguments: list[str]) -> int:
     except Stopped as stopped:
         return int(stopped.code or 0)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the process ends with its sentence and code
+        if exits.is_starved(error):
+            _out_of_memory(error, options.name or command)
         return _failed(exits.of_exception(error, options.name or command), supervision)
     return Exit.TERMINATED if supervision.stopped else code
 
@@ -118,6 +121,15 @@ def _failed(ending: exits.Ending, supervision: Supervision) -> int:
     supervision.tell("error", code=int(ending.code), sentence=ending.sentence[:2000])
     exits.report(ending, silent=supervision.active)
     return ending.code
+
+
+def _out_of_memory(error: BaseException, role: str) -> NoReturn:
+    """End the process like one that was killed: under a supervisor, another one takes its place."""
+    try:
+        sentence = f"{role} ran out of memory" + (f": {error}" if str(error) else "")
+        exits.report(Ending(Exit.OUT_OF_MEMORY, sentence, trimmed_traceback(error)))
+    finally:  # there may be no memory to say it, nor for an orderly end
+        os._exit(Exit.OUT_OF_MEMORY)
 
 
 def _given(command: str, options: argparse.Namespace) -> Endpoints:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _MANY = ("worker", "service-worker")
 #: roles that run until they are stopped
 _SERVICES = ("service", "service-worker")
+#: roles that end with the distributor
+_ENDED = ("worker", "metadata", "collector")
 #: how long the others may take to hear of the end after the distributor has ended, in seconds
 END_GRACE = 5.0
 #: roles stop by themselves within their stop_timeout; what one may take beyond the longest of these until
@@ -185,8 +187,10 @@ class Supervisor:
             # nothing is left for those who come late
             self._due = [(at, slot) for at, slot in self._due if slot.kind in _SERVICES]
             for process in self._herd.alive:
-                # a collector is left to finish, however long it takes
-                if process.slot.kind in ("worker", "metadata") and (late or not process.started):
+                # a collector is left to finish, however long it takes, unless it has nothing to finish:
+                # it took the place of one that ended badly after it had said goodbye
+                leaves = process.slot.kind in ("worker", "metadata") and late
+                if leaves or (process.slot.kind in _ENDED and not process.started):
                     process.stop(now)
         pending = {process.slot.kind for process in self._herd.alive} | {slot.kind for _, slot in self._due}
         pipeline = self._kinds.difference(_SERVICES)

@@ -107,9 +107,22 @@ class Assignment:
         return bool(self._work)
 
     @property
+    def waiting(self) -> int:
+        """How many tasks there are that were not begun."""
+        return sum(len(work.tasks) for work in self._work)
+
+    @property
     def is_idle(self) -> bool:
         """Whether there is nothing begun and nothing to begin."""
         return not self._work and not self._busy
+
+    def put_back(self, work: Work, count: int) -> None:
+        """Let all but the first ``count`` tasks of some work be the next ones again."""
+        if count < len(work.tasks):
+            ids = part(work.ids, count, len(work.tasks) - count)
+            self._work.appendleft(Work(work.tasks[count:], ids, work.attempt, work.run))
+            del work.tasks[count:]
+            work.ids = part(work.ids, 0, count)
 
     def held(self) -> list[Range]:
         """List what is not finished."""
@@ -182,7 +195,7 @@ class Assignment:
         if not isinstance(tasks, list) or ids is None or len(tasks) != total(ids):
             self.strays += 1
             return
-        self.number = message.number or self.number
+        self.number = max(self.number, message.number or 0)  # an old batch that comes again is not news
         if message.order is not None and message.order < self._void:
             return
         self._work.append(Work(tasks, ids, message.attempt or 1, message.run or ""))

@@ -11,8 +11,12 @@ ROUND = 0.005
 LONG = 0.02
 #: the most that is asked for
 MOST = 50_000
-#: bytes of results that one round may make
-ROUND_BYTES = 4 * 1024 * 1024
+#: one round makes about so many bytes of results
+ROUND_BYTES = 1024 * 1024
+#: or at the latest when they have so many, if they are larger than those before
+MOST_BYTES = 2 * ROUND_BYTES
+#: a worker asks for no more than what makes so many bytes of results: they wait for the collector, or in it
+AHEAD_BYTES = 8 * ROUND_BYTES
 #: how much of the last measurement counts
 _WEIGHT = 0.5
 #: a credit is told anew when it has changed by this factor
@@ -52,7 +56,9 @@ class Credit:
         """
         pace = max(seconds / count, 1e-8)
         self._pace = pace if self._pace is None else self._pace + _WEIGHT * (pace - self._pace)
-        self._bytes += _WEIGHT * (size / count - self._bytes)
+        large = size / count
+        # what grows counts at once: memory is at stake, not only time
+        self._bytes = max(large, self._bytes + _WEIGHT * (large - self._bytes))
 
     def news(self) -> int | None:
         """Tell what to ask for, if that has changed."""
@@ -62,11 +68,15 @@ class Credit:
         wanted = self._hands * (1 + ahead)
         wanted = max(self._hands, min(wanted, MOST, self.credit * _GROWTH))
         if self._bytes >= 1:
-            wanted = max(self._hands, min(wanted, int(8 * ROUND_BYTES / self._bytes)))
+            wanted = max(self._hands, min(wanted, int(AHEAD_BYTES / self._bytes)))
         if self.credit / _NEWS < wanted < self.credit * _NEWS:
             return None
         self.credit = wanted
         return wanted
+
+    def is_too_much(self, count: int) -> bool:
+        """Tell whether so many tasks make more results than there is room for; they were smaller before."""
+        return count * self._bytes > 2 * AHEAD_BYTES
 
     def round(self) -> int:
         """Tell how many tasks to do before the sockets are looked at."""

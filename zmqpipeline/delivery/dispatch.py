@@ -79,7 +79,7 @@ class Dispatch:
         self._confirm_due = False
         self._end_sent = False
         self._end_due = True
-        self._collector_ended = False
+        self.collector_ended = False  #: it has finished, or is not waited for
         self._ticked = 0.0
         self._begun = math.inf  #: until it begins
         self._farewell: float | None = None
@@ -93,8 +93,10 @@ class Dispatch:
     def from_collector(self, message: Message, now: float) -> None:
         """Take in a message of the collector."""
         kind = message.type
+        for book in self.books.values():
+            book.overdue.heard(now)
         if kind == messages.MESSAGE_TYPE_HELLO and message.life:
-            self._greet_collector(message.life, now)
+            self._greet_collector(message.life, message.number, now)
         elif message.run != self._run or message.life != self.life:
             self.strays += 1
         elif kind == messages.MESSAGE_TYPE_READY:
@@ -106,19 +108,20 @@ class Dispatch:
         elif kind == messages.MESSAGE_TYPE_GOODBYE:
             self.collector_ready = False
             said = message.data if isinstance(message.data, dict) else {}
-            self._collector_ended = self._end_sent and said.get("ended") is True
-            if self._end_sent and not self.stopping:
+            self.collector_ended = self._end_sent and said.get("ended") is True
+            if self.collector_ended and not self.stopping:
                 self._journal.finished()
         else:
             self.strays += 1
 
-    def connection_gone(self, task: str, lockstep: bytes | None) -> None:
+    def connection_gone(self, task: str, address: bytes | None) -> None:
         """Find out which workers of a task are gone; a lock-step worker cannot be asked, so it is named."""
         book = self.books[task]
-        if lockstep is not None:
-            peer = book.peers.get(lockstep)
+        if address is not None:
+            peer = book.peers.get(address)
             if peer is not None and peer.lockstep:
-                book.lost(lockstep)
+                book.lost(address)
+            book.roster.voice_gone(address)
         book.probe()
 
     def news(self) -> list[News]:
@@ -128,10 +131,17 @@ class Dispatch:
             book.news.clear()
         return found
 
-    def stalled(self, seconds: float) -> None:
+    def process_ended(self, host: str, pid: int) -> None:
+        """Take back what the workers of a process had: whoever started it has seen it end."""
+        for book in self.books.values():
+            for peer in list(book.peers.values()):
+                if (peer.info.get("host"), peer.info.get("pid")) == (host, pid):
+                    book.lost(peer.address)
+
+    def stalled(self, seconds: float, now: float) -> None:
         """Leave out a time in which this process could take nothing in: nobody is late because of it."""
         for book in self.books.values():
-            book.stalled(seconds)
+            book.stalled(seconds, now)
 
     def set_metadata(self, metadata: dict[str, Any]) -> None:
         """Take in what is sent to tasks, workers and the collector; nothing begins before."""
@@ -163,7 +173,7 @@ class Dispatch:
 
     def give_up(self) -> None:
         """Do not wait for the collector's goodbye."""
-        self._collector_ended = True
+        self.collector_ended = True
 
     # -- what is due --------------------------------------------------------
 
@@ -197,7 +207,7 @@ class Dispatch:
             return False
         if not self.books and now - self._begun >= NO_TASKS_WAIT:
             return True
-        if not self._collector_ended and self.life is not None:
+        if not self.collector_ended and self.life is not None:
             return False
         if not any(book.peers for book in self.books.values()):
             return True
@@ -249,7 +259,7 @@ class Dispatch:
 
     # -- inside -------------------------------------------------------------
 
-    def _greet_collector(self, life: str, now: float) -> None:
+    def _greet_collector(self, life: str, number: int | None, now: float) -> None:
         if self.metadata is None:
             return  # it says HELLO again
         if life != self.life:
@@ -259,11 +269,12 @@ class Dispatch:
             past_life, past_number = self._past_collector
             self._last_ack = self._confirmed = past_number if life == past_life else 0
             self._journal.met(life, self._last_ack)
-            self._end_sent = self._collector_ended = False
+            self._end_sent = self.collector_ended = False
             if restarted:
                 for book in self.books.values():
                     book.collector_restarted(now)
         start = Message(messages.MESSAGE_TYPE_META_DATA, "", self.metadata, run=self._run, life=life)
+        start.number = number
         start.settled = {name: book.ledger.settled.ranges() for name, book in self.books.items()}
         start.epoch = self._epoch
         self._link.to_collector(start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zmqpipeline.delivery.ports import Outcome
+from zmqpipeline.delivery.shares import Shares
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import Message
 
@@ -61,7 +62,7 @@ class Handout:
         self._ledger = ledger
         self._roster = roster
         self._suspicion = suspicion
-        self._options = options
+        self._shares = Shares(ledger, options)
         self._journal = journal
 
     def turn(self, now: float) -> bool:
@@ -69,6 +70,7 @@ class Handout:
         given = False
         parcels: list[tuple[Peer, Batch]] = []
         emptied = self._suspicion.emptied(self._roster, now)
+        self._shares.divide(self._roster.working)
         for peer in list(self._roster.peers.values()):
             if peer is emptied or (room := self._room(peer)) < 1:
                 continue
@@ -89,30 +91,31 @@ class Handout:
         if not peer.started or peer.ended or peer.suspect:
             return 0
         held = self._ledger.holds(peer.address)
-        if held and peer.quarantined:
+        if held and (peer.quarantined or self._shares.is_heavy(peer.address)):
             return 0
         if peer.lockstep:
             return int(peer.asks and held < LOCKSTEP_LIMIT)
-        room = peer.credit - held
+        credit = min(peer.credit, self._shares.tasks)
+        room = credit - held
         # many small batches cost more than few large ones: wait for a quarter of the credit, unless idle
-        if room < 1 or (held and room < peer.credit // 4):
+        if room < 1 or (held and room < credit // 4):
             return 0
-        return 1 if self._source.gated else min(room, max(1, peer.credit // 2))
+        return 1 if self._source.gated else min(room, max(1, credit // 2))
 
     def _next_batch(self, peer: Peer, room: int, now: float) -> Batch | None:
         """Find what to give: something that waits, or else something new."""
-        ledger, options = self._ledger, self._options
+        ledger = self._ledger
         batch = ledger.take_waiting(peer.address, room, now, alone=self._roster.working == 1)
         if batch is not None:
             return batch
-        if ledger.open_count >= options.max_open or ledger.open_bytes >= options.max_open_bytes:
+        if self._shares.is_full or (self._source.gated and not self._gate.may_ask(now)):
             return None
-        if (self._source.gated and not self._gate.may_ask(now)) or self._source.exhausted:
+        if self._source.exhausted:
             return None
         body, count = self._source.fill(room, peer.address)
         batch = ledger.record(body, count)
         self._journal.made(self._roster.name, batch.first, count, body)
-        return batch
+        return self._shares.fitting(batch)
 
     def _send(self, parcels: list[tuple[Peer, Batch]]) -> bool:
         """Send batches that were given, once they are written down; tell whether any was sent."""
@@ -135,7 +138,7 @@ class Handout:
         else:
             message.ids = [(batch.first, batch.count)]
             message.number = batch.number
-            message.order = peer.order
+            message.order = batch.order = peer.order
         outcome = self._roster.send(peer.address, message)
         if outcome is Outcome.SENT:
             peer.number += 1
@@ -148,5 +151,5 @@ class Handout:
         for part in self._ledger.take_back(batch):
             part.attempt = attempt
         if outcome is Outcome.GONE:
-            self._roster.gone.append(peer.address)
+            self._roster.unreachable(peer)
         return False

@@ -16,11 +16,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zmqpipeline.delivery.intervals import Intervals, Range
+from zmqpipeline.failure import size_of_error
 
 #: the holder of a batch that waits to be handed out (again)
 NOBODY: Hashable = None
 #: the holder of failures that were sent to the collector
 COLLECTOR: Hashable = "collector"
+
+#: what a batch takes beside its packed dictionaries and its error, in bytes
+BATCH_COST = 512
 
 #: cuts packed items apart: ``(body, how many to skip, how many to keep) -> body``
 Cutter = Callable[[bytes, int, int], bytes]
@@ -41,16 +45,23 @@ class Batch:
     killed: tuple[tuple[Any, Any], ...] = ()  #: host and pid of each of them
     suspects: int = 0  #: hand out no more than so many of these at a time, to a worker that has nothing else
     number: int = 0  #: the number of the message to this holder that carried it
+    order: int = 0  #: the credit of this holder that it answers
     not_before: float = 0.0  #: when it may be handed out again, in seconds of the caller's clock
     shunned: Hashable = NOBODY  #: the worker on which it failed last
     finished_at: float | None = None  #: when its holder said that it is done with it
     given_at: float = 0.0  #: when its holder got it
+    overdue: int = 0  #: how often its result did not come
     error: dict[str, Any] = field(default_factory=dict)  #: what the last failure said
 
     @property
     def end(self) -> int:
         """The id behind its last."""
         return self.first + self.count
+
+    @property
+    def weight(self) -> int:
+        """How much memory it takes, about, in bytes."""
+        return BATCH_COST + len(self.body) + (size_of_error(self.error) if self.error else 0)
 
 
 class Ledger:
@@ -70,10 +81,11 @@ class Ledger:
         self._batches: dict[int, Batch] = {}
         self._waiting: list[Batch] = []
         self.settled = Intervals()
-        #: unacknowledged tasks, and the packed bytes of their batches
+        #: unacknowledged tasks, and the memory that their batches take, in bytes
         self.open_count = 0
         self.open_bytes = 0
         self._holdings: dict[Hashable, int] = {}
+        self._weights: dict[Hashable, int] = {}
 
     @property
     def handed_out(self) -> int:
@@ -97,6 +109,21 @@ class Ledger:
     def holds(self, holder: Hashable) -> int:
         """How many unacknowledged tasks a holder has."""
         return self._holdings.get(holder, 0)
+
+    def weighs(self, holder: Hashable) -> int:
+        """How much memory the batches of a holder take, in bytes."""
+        return self._weights.get(holder, 0)
+
+    @property
+    def mean_weight(self) -> float:
+        """How much memory one batch takes, in bytes."""
+        return self.open_bytes / max(1, len(self._firsts))
+
+    def blame(self, batch: Batch, error: dict[str, Any]) -> None:
+        """Note what the last failure of a batch said; an empty dictionary forgets it."""
+        self._weigh(batch, -1)
+        batch.error = error
+        self._weigh(batch, 1)
 
     def held_by(self, holder: Hashable) -> list[Batch]:
         """List the batches of a holder, in the order of their ids."""
@@ -273,7 +300,7 @@ class Ledger:
         insort(self._firsts, batch.first)
         self._batches[batch.first] = batch
         self.open_count += batch.count
-        self.open_bytes += len(batch.body)
+        self._weigh(batch, 1)
         if batch.holder is NOBODY:
             insort(self._waiting, batch, key=lambda waiting: waiting.first)
         self._holdings[batch.holder] = self._holdings.get(batch.holder, 0) + batch.count
@@ -281,21 +308,24 @@ class Ledger:
     def _remove(self, batch: Batch) -> None:
         del self._batches[batch.first]
         del self._firsts[bisect_right(self._firsts, batch.first) - 1]
-        self.open_bytes -= len(batch.body)
+        self._weigh(batch, -1)
         if batch.holder is NOBODY:
             self._waiting.remove(batch)
 
     def _change(self, holder: Hashable, count: int) -> None:
-        left = self._holdings.get(holder, 0) + count
-        if left:
-            self._holdings[holder] = left
-        else:
-            self._holdings.pop(holder, None)
+        _add_to(self._holdings, holder, count)
+
+    def _weigh(self, batch: Batch, sign: int) -> None:
+        weight = sign * batch.weight
+        self.open_bytes += weight
+        _add_to(self._weights, batch.holder, weight)
 
     def _move(self, batch: Batch, holder: Hashable) -> None:
         self._change(batch.holder, -batch.left)
+        self._weigh(batch, -1)
         batch.holder = holder
         self._change(holder, batch.left)
+        self._weigh(batch, 1)
 
     def _strike(self, first: int, end: int) -> None:
         while first < end:
@@ -345,3 +375,12 @@ class Ledger:
         batch.left -= gone
         self.open_count -= gone
         self._change(batch.holder, -gone)
+
+
+def _add_to(sums: dict[Hashable, int], holder: Hashable, number: int) -> None:
+    """Change a holder's number; nothing is kept of those that have none."""
+    left = sums.get(holder, 0) + number
+    if left:
+        sums[holder] = left
+    else:
+        sums.pop(holder, None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from zmqpipeline.delivery.intervals import Intervals
-from zmqpipeline.delivery.ledger import NOBODY, Batch, Ledger
+from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY, Batch, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 #: while a collector acknowledges other results, one is waited for so many times as long
 _PATIENCE = 6
+#: each time that one comes back it is waited for twice as long as before, so many times
+_DOUBLINGS = 2
+#: a collector that has said nothing for so many ping intervals is in the middle of a result, or stands still
+_SILENCE = 3
 
 
 class Overdue:
@@ -33,6 +38,17 @@ class Overdue:
         self._ledger = ledger
         self._options = options
         self._restarted_at = self._acknowledged_at = 0.0
+        self._heard_at = self._silent_until = -math.inf
+
+    def heard(self, now: float) -> None:
+        """Note a sign of life of the collector.
+
+        Time passes only with these. What a collector got while it was silent is still in its socket; if it
+        were sent again every now and then, one that hangs would be buried under it.
+        """
+        if now - self._heard_at > _SILENCE * self._options.ping_interval:
+            self._silent_until = now
+        self._heard_at = now
 
     def acknowledged(self, now: float) -> None:
         """Note that the collector acknowledges something."""
@@ -47,6 +63,7 @@ class Overdue:
         """Leave out a time in which no ACK could be taken in."""
         self._restarted_at += seconds
         self._acknowledged_at += seconds
+        self._heard_at += seconds
         for batch in self._ledger.batches:
             batch.given_at += seconds
             if batch.finished_at is not None:
@@ -68,20 +85,35 @@ class Overdue:
                 for part in self._ledger.parts(first, count):
                     part.finished_at = now
 
-    def due(self, now: float) -> list[Batch]:
+    def failed(self, batch: Batch, now: float) -> None:
+        """Let a failure be reported to the collector."""
+        batch.number, batch.given_at, batch.not_before = 0, now, now + self._options.ack_timeout
+
+    def remind(self, now: float) -> None:
+        """Let those failures be reported again whose report may be lost."""
+        for batch in self._ledger.held_by(COLLECTOR):
+            if self._heard_at > max(batch.not_before, self._silent_until + self._options.ack_timeout):
+                waited = batch.not_before - batch.given_at
+                self.failed(batch, now)
+                batch.not_before = now + min(2 * waited, self._options.ack_timeout * 2**_DOUBLINGS)
+
+    def due(self) -> list[Batch]:
         """List what is to be handed out again."""
-        return [
+        late = [
             batch
             for batch in self._ledger.batches
             if batch.finished_at is not None
             and batch.holder is not NOBODY
-            and self._is_late(batch, batch.finished_at, now)
+            and self._is_late(batch, batch.finished_at)
         ]
+        for batch in late:
+            batch.overdue += 1
+        return late
 
-    def _is_late(self, batch: Batch, finished_at: float, now: float) -> bool:
-        patience = self._options.ack_timeout
+    def _is_late(self, batch: Batch, finished_at: float) -> bool:
+        patience = self._options.ack_timeout * float(2 ** min(batch.overdue, _DOUBLINGS))
         if batch.given_at < self._restarted_at:
             patience = min(patience, self._options.ping_interval)
         # a collector that is slow acknowledges something now and then; one that lost a result does not
         since = min(max(finished_at, self._acknowledged_at), finished_at + _PATIENCE * patience)
-        return now - since > patience
+        return self._heard_at - max(since, self._silent_until) > patience

@@ -164,5 +164,6 @@ class Options:
     ask_interval: float = 0.05  #: how often a gated task is asked again
     max_open: int = 200_000
     max_open_bytes: int = 64 * 1024 * 1024
+    max_held_bytes: int = 8 * 1024 * 1024  #: of one worker; a single batch may be larger
     max_message: int = 64 * 1024 * 1024
     jitter: Callable[[], float] = lambda: 1.0  #: multiplies a back-off

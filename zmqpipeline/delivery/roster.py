@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MAX_CREDIT = 100_000
 
 
+#: a worker whose heartbeat lost its connection, and that says nothing itself, is gone after so many ticks
+MUTE_TICKS = 3
 #: what a heartbeat may say for its worker
 _SPOKEN_FOR = {
     messages.MESSAGE_TYPE_HEARTBEAT,
@@ -44,6 +46,8 @@ class Peer:
     number: int = 0  #: of the last batch that it was sent
     heard: float = 0.0
     pinged: float = 0.0
+    voice: bytes = b""  #: the connection of its heartbeat
+    mute: int = 0  #: ticks since that went, and since then nothing was heard
     info: dict[str, Any] = field(default_factory=dict)
 
 
@@ -73,6 +77,8 @@ class Roster:
         self.strays = 0  #: messages that made no sense
         #: whose connection was found to be gone; to be taken by whoever keeps the books
         self.gone: list[bytes] = []
+        #: until when nobody is lost because he cannot be reached; 0 if not at all
+        self._lenient_until = 0.0
         self._metadata: dict[str, Any] | None = None
         self._link = link
         self._run = run
@@ -81,8 +87,9 @@ class Roster:
 
     def sender(self, address: bytes, message: Message, now: float) -> Peer | None:
         """Find out who sent a message; None if it is of no worker of this run, and is to be dropped."""
+        voice = b""
         if message.worker is not None and message.type in _SPOKEN_FOR:
-            address = message.worker.encode("utf-8", "surrogatepass")
+            voice, address = address, message.worker.encode("utf-8", "surrogatepass")
             if address not in self.peers:
                 self.strays += 1
                 return None
@@ -91,13 +98,24 @@ class Roster:
         if message.run is not None and message.run != self._run and not greets:
             self.strays += 1
             if peer is None:
-                self._reset(address)
+                self.reset(address)
             return None
         if peer is None:
             peer = self._meet(address, message)
         if peer is not None:
-            peer.heard, peer.suspect = now, False
+            peer.heard, peer.suspect, peer.mute = now, False, 0
+            peer.voice = voice or peer.voice
         return peer
+
+    def voice_gone(self, address: bytes) -> None:
+        """Note that a connection is gone, which may be that of a heartbeat.
+
+        libzmq cannot ping a worker behind data that it does not take, so whether one is stopped, or its host
+        dead, shows at the connection of its heartbeat, where nothing waits.
+        """
+        for peer in self.peers.values():
+            if peer.voice == address:
+                peer.mute = 1
 
     def hello(self, peer: Peer, info: Any) -> None:
         """Welcome a worker; START follows when its tasks may begin."""
@@ -136,7 +154,7 @@ class Roster:
         """Have nothing to do with a worker any more; it may begin again."""
         self.strays += 1
         self.peers.pop(peer.address, None)
-        self._reset(peer.address)
+        self.reset(peer.address)
 
     def end(self) -> None:
         """Tell everybody that the run is over; call it until nobody is left."""
@@ -150,16 +168,24 @@ class Roster:
             return
         outcome = self.send(peer.address, Message(messages.MESSAGE_TYPE_END, self.name, run=self._run))
         peer.ended = outcome is Outcome.SENT
-        if outcome is Outcome.GONE or (peer.ended and peer.lockstep):
+        if outcome is Outcome.GONE:
+            self.unreachable(peer)
+        elif peer.ended and peer.lockstep:
             self.gone.append(peer.address)
 
     def tick(self, now: float) -> None:
         """Greet and start whom there was no room to tell, and ping who was silent."""
+        if now >= self._lenient_until:
+            self._lenient_until = 0.0
         for peer in list(self.peers.values()):
             if not peer.welcomed and not peer.lockstep:
                 self.hello(peer, peer.info)
             elif not peer.started and not peer.lockstep:
                 self._continue(peer)
+            if peer.mute:
+                peer.mute += 1
+                if peer.mute > MUTE_TICKS:
+                    self.unreachable(peer)
             silent = now - max(peer.heard, peer.pinged) >= self._options.ping_interval
             if silent and not peer.lockstep:
                 peer.pinged = now
@@ -179,15 +205,34 @@ class Roster:
             peer.suspect = True
         return found
 
-    def stalled(self, seconds: float) -> None:
-        """Leave out a time in which nobody could be heard."""
+    def stalled(self, seconds: float, now: float) -> None:
+        """Leave out a time in which nobody could be heard.
+
+        If it was so long that workers have given up the connection, they get as long to come back: those
+        that are inside a task cannot at once, but their heartbeat says that they live.
+        """
         for peer in self.peers.values():
             peer.heard += seconds
+        # measured too short by the rest of the wait that it fell into, and a ping may have been due before
+        if seconds >= self._options.patience - 2 * self._options.ping_interval:
+            self._lenient_until = now + self._options.patience
+
+    def unreachable(self, peer: Peer) -> None:
+        """Note that there is no connection to a worker: it is lost, or just not back."""
+        if self._lenient_until:
+            peer.suspect = True
+        else:
+            self.gone.append(peer.address)
+
+    def former(self, peer: Peer) -> list[bytes]:
+        """List the addresses that the process of a worker had before it connected again."""
+        process = peer.info.get("process")
+        others = [p for p in self.peers.values() if p is not peer and process is not None]
+        return [other.address for other in others if other.info.get("process") == process]
 
     def is_back(self, lost: Peer) -> bool:
         """Tell whether the process of a worker whose connection has ended has another one."""
-        process = lost.info.get("process")
-        return process is not None and any(p.info.get("process") == process for p in self.peers.values())
+        return bool(self.former(lost))
 
     def probe(self) -> None:
         """Ask the sockets who is there, whoever was heard when; a lock-step worker cannot be asked."""
@@ -216,6 +261,10 @@ class Roster:
         """Send to one worker."""
         return self._link.to_worker(self.name, address, message)
 
+    def reset(self, address: bytes) -> None:
+        """Tell a worker that it is not known (any more): it begins again."""
+        self.send(address, Message(messages.MESSAGE_TYPE_RESET, self.name, run=self._run))
+
     def _meet(self, address: bytes, message: Message) -> Peer | None:
         """Make a stranger's acquaintance, if it introduces itself."""
         if message.task not in {"", self.name}:
@@ -229,7 +278,7 @@ class Roster:
         elif message.type != messages.MESSAGE_TYPE_HELLO:
             self.strays += 1
             if message.type != messages.MESSAGE_TYPE_GOODBYE:
-                self._reset(address)
+                self.reset(address)
             return None
         self.peers[address] = peer
         self.met = True
@@ -254,7 +303,4 @@ class Roster:
     def _ping(self, peer: Peer) -> None:
         ping = Message(messages.MESSAGE_TYPE_HEARTBEAT, self.name, run=self._run)
         if self.send(peer.address, ping) is Outcome.GONE:
-            self.gone.append(peer.address)
-
-    def _reset(self, address: bytes) -> None:
-        self.send(address, Message(messages.MESSAGE_TYPE_RESET, self.name, run=self._run))
+            self.unreachable(peer)

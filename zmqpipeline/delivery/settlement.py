@@ -37,21 +37,28 @@ class Settlement:
         self.duplicates = 0
         self.strays = 0
         self._settled: dict[str, Intervals] = {}
+        self._connections = 0
         self._number = 0
         self._unconfirmed: deque[Message] = deque()
         self._unsent = 0  #: how many at the end of ``_unconfirmed`` were not sent yet
         self._progress = 0.0
 
+    def connected(self) -> None:
+        """Note that a distributor has connected: what another one has said before counts no more."""
+        self._connections += 1
+
     def hello(self, info: dict[str, Any]) -> Message:
         """Introduce this collector to the distributor."""
-        return Message(messages.MESSAGE_TYPE_HELLO, "", info, life=self.life)
+        number = self._connections
+        return Message(messages.MESSAGE_TYPE_HELLO, "", info, life=self.life, number=number)
 
     def start(self, message: Message) -> Message | None:
         """Take in the distributor's START; the answer says that results may come.
 
         A run that is not the present one replaces it: nothing is known of its results then.
+        So what a distributor said that is dead by now, and comes late, must not count.
         """
-        if message.life != self.life or not message.run:
+        if message.life != self.life or not message.run or (message.number or 0) != self._connections:
             self.strays += 1
             return None
         if message.run != self.run:

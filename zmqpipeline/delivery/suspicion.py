@@ -108,7 +108,7 @@ class Suspicion:
         for task_id in self._condemned:
             batch = self._ledger.find(task_id)
             if batch is not None and batch.deaths >= self._max_deaths:
-                batch.error = self._error(batch)
+                self._ledger.blame(batch, self._error(batch))
                 judged.append(batch)
         self._condemned.clear()
         return judged

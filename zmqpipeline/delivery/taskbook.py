@@ -192,10 +192,8 @@ class TaskBook:
 
     def tick(self, now: float) -> None:
         """Ping who was silent, and hand out again what was finished and never acknowledged."""
-        for batch in self.ledger.held_by(COLLECTOR):
-            if now - batch.given_at > self._options.ack_timeout:  # the report may be lost
-                batch.number, batch.given_at = 0, now
-        self._take_back(self.overdue.due(now))
+        self.overdue.remind(now)
+        self._take_back(self.overdue.due())
         for batch in self.suspicion.judge():
             self._fail(batch, now)
         for peer in self.roster.silenced(now):
@@ -205,10 +203,10 @@ class TaskBook:
         self.roster.tick(now)
         self._take_gone()
 
-    def stalled(self, seconds: float) -> None:
+    def stalled(self, seconds: float, now: float) -> None:
         """Leave out a time in which nothing could be taken in: nobody is late because of it."""
         self.overdue.stalled(seconds)
-        self.roster.stalled(seconds)
+        self.roster.stalled(seconds, now)
 
     def probe(self) -> None:
         """Ask the sockets which workers are there."""
@@ -244,6 +242,10 @@ class TaskBook:
 
     def _on_hello(self, peer: Peer, message: Message, _now: float) -> None:
         self.roster.hello(peer, message.data)
+        for address in self.roster.former(peer):
+            self.lost(address)
+            # HELLOs of two connections may change places: then the one that was lost lives, and is to know
+            self.roster.reset(address)
         self.suspicion.absolve(peer)
 
     def _on_empty(self, peer: Peer, _message: Message, _now: float) -> None:
@@ -302,29 +304,29 @@ class TaskBook:
     def _failed(self, batch: Batch, error: dict[str, Any], now: float) -> None:
         """Count a failed attempt of the one task of a batch: it is tried again, or has failed for good."""
         batch.failures += 1
-        batch.error = error
         self._journal.tried(self.name, batch.first, batch.failures, batch.deaths)
-        if batch.failures < self.source.max_attempts and batch.error.get("retry", True) is not False:
+        if batch.failures < self.source.max_attempts and error.get("retry", True) is not False:
             batch.shunned = batch.holder
             delay = self.source.retry_delay * 2 ** (batch.failures - 1)
             batch.not_before = now + delay * self._options.jitter()
             self._take_back([batch])
         else:
+            self.ledger.blame(batch, error)
             self._fail(batch, now)
 
     def _fail(self, batch: Batch, now: float) -> None:
         """Let the collector know that a task has failed for good."""
         self.ledger.leave(batch, COLLECTOR)
-        batch.number, batch.given_at = 0, now
+        self.overdue.failed(batch, now)
 
     def _on_return(self, peer: Peer, message: Message, _now: float) -> None:
         """Take back what a worker has not begun; with a credit of 0, also what crosses its message."""
-        everything = message.credit == 0 and message.order is not None and message.order > peer.order
+        void = (message.order or 0) if message.credit == 0 else 0
         self.roster.credit(peer, message)
         for batch in self.ledger.held_by(peer.address):
             if batch.number <= (message.number or 0):
                 self.ledger.take_back(batch, message.ranges)
-            elif everything:
+            elif batch.order < void:  # not by the order of arrival: a later credit may have overtaken this
                 self._take_back([batch])
 
     def _on_goodbye(self, peer: Peer, _message: Message, _now: float) -> None:

@@ -1,0 +1,110 @@
+"""What is refused: frames that are too large, results that do not echo, too few descriptors."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import subprocess
+import sys
+
+import pytest
+import zmq
+
+from tests.roles.pipelines import Pipeline, eventually, run_all, running
+from zmqpipeline import messages
+from zmqpipeline.wire import envelope, sockets
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def _small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "MAX_MESSAGE_SIZE", MIB)
+
+
+def wait_until_cut(watch: sockets.Watch) -> None:
+    """Wait until the other end has closed a connection."""
+    eventually(lambda: bool(watch.drain().gone))
+    watch.close()
+
+
+@pytest.mark.parametrize("transport", ["ipc", "tcp"])
+@pytest.mark.usefixtures("_small_frames")
+def test_a_frame_that_is_too_large_is_refused_and_harms_nobody(transport: str) -> None:
+    pipeline = Pipeline(transport)
+    pipeline.task("LARGE", 100)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    worker = pipeline.worker("LARGE")()
+    huge = envelope.encode(envelope.Message("HELLO", "LARGE", {"x": bytes(2 * MIB)}))
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.DEALER) as dealer,
+        context.socket(zmq.PUSH) as push,
+        running(keeper, distributor) as roles,
+    ):
+        for sender, address in ((dealer, pipeline.endpoint("LARGE")), (push, pipeline.collector)):
+            sender.linger = 0
+            watch = sockets.Watch(sender, address)
+            sender.connect(address)
+            sender.send_multipart([b"", huge] if sender is dealer else [huge])
+            wait_until_cut(watch)
+            sender.disconnect(address)
+        roles.start(worker)
+        roles.join()
+    assert keeper.numbers("LARGE") == list(range(100))
+
+
+def test_a_result_that_does_not_echo_is_dropped_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    pipeline = Pipeline()
+    pipeline.task("ECHO", 1)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    said = "a worker of ECHO sends results without run, id and attempt of their DATA: they are dropped"
+    with (
+        caplog.at_level(logging.ERROR, "zmqpipeline.collector"),
+        zmq.Context() as context,
+        context.socket(zmq.PUSH) as push,
+        running(keeper, distributor) as roles,
+    ):
+        push.linger = 0
+        push.connect(pipeline.collector)
+        push.send(messages.create_data("ECHO", {"r": 99}))
+        eventually(lambda: said in caplog.messages)
+        roles.start(pipeline.worker("ECHO")())
+        roles.join()
+    assert keeper.numbers("ECHO") == [0]
+
+
+LIMITED = """
+import resource
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+import zmqpipeline
+from zmqpipeline import EndpointAddress
+one, other = EndpointAddress("ipc://one.ipc"), EndpointAddress("ipc://other.ipc")
+distributor = zmqpipeline.Distributor(one, other, tasks=[])
+distributor.on_event = lambda event: print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+distributor.run()
+"""
+
+
+def test_a_role_raises_its_limit_of_file_descriptors() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    done = subprocess.run([sys.executable, "-c", LIMITED], check=True, capture_output=True, timeout=30)
+    expected = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    assert int(done.stdout) == expected
+
+
+def test_a_dependent_task_begins_when_what_is_before_it_has_failed() -> None:
+    pipeline = Pipeline()
+    pipeline.task("FAILS", 5, max_attempts=1)
+    pipeline.task("AFTER", 5, depends=("FAILS",))
+    keeper = pipeline.keeper()
+    fails = pipeline.worker("FAILS", handle_execution=lambda *_: 1 / 0)
+    distributor = pipeline.distributor()
+    run_all(keeper, distributor, fails(), pipeline.worker("AFTER")())
+    assert keeper.numbers("AFTER") == list(range(5))
+    assert [name for name, *_ in keeper.failures] == ["FAILS"] * 5
+    assert distributor.failures == 5
+    assert keeper.finished == [5]

@@ -1,0 +1,1 @@
+"""Pipelines of real processes under real faults: ``python -m zmqpipeline.testing.chaos``."""
