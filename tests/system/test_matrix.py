@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .matrix import PLACES, ROLES, SIGNALS, Stage
+from .matrix import PLACES, PROGRAM, ROLES, SIGNALS, Stage
 
 if TYPE_CHECKING:
     from .conftest import Command, Running
@@ -195,3 +195,22 @@ def test_a_service_does_not_wait_for_ever_for_what_runs(command: Command, stages
     asks.wait_for("NoWorkerError")
     stage.peers.append(asks)
     stage.ended(run, 143)
+
+
+def test_what_an_interrupted_method_has_left_half_done_is_not_in_the_journal(command: Command) -> None:
+    """handle() has counted its third task, and is interrupted: a state with that count would lose it."""
+    stage = Stage(command, "journal", WHERE="handle", N="5")
+    halfway = 'self.n += 1\n        if self.n == 3:\n            busy("handle")\n'
+    command.write("app.py", PROGRAM.replace('self.n += 1\n        busy("handle")\n', halfway))
+    run = stage.start()
+    run.wait_for("^inside handle")
+    stage.first(run, signal.SIGTERM)
+    stage.second(run, signal.SIGTERM)
+    stage.ended(run, 143)
+    ended = stage.peers[0]
+    assert [peer.finish() for peer in stage.peers] == [0, 0]
+    stage.environ["WHERE"] = "nowhere"
+    stage.start()
+    stage.peers[2].wait_for("^collected first 5")
+    collected = [line for peer in (ended, stage.peers[2]) for line in peer.out if "collected first" in line]
+    assert set(collected) == {f"collected first {n}" for n in range(1, 6)}
