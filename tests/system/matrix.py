@@ -36,24 +36,24 @@ stopping.DEAF = float(os.environ.get("DEAF", "0.2"))
 def busy(where):
     if where != WHERE:
         return
-    print("inside", where)
     if HOW == "deaf":
+        print("inside", where)
         # C code that no signal brings back, and that lets other threads run
         mutex, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)
         libc.pthread_mutex_lock(mutex)
         libc.pthread_mutex_lock(mutex)
-    wait()
+    wait("inside", where)
 
 
-def wait():
+def wait(*said):
     try:
+        print(*said)  # the signal may come before the next line
         while not os.path.exists("go"):
             time.sleep(0.01)
     except BaseException:
         if HOW != "stubborn":
             raise
-        print("stubborn")
-        wait()
+        wait("stubborn")
 
 
 class First(Task):
