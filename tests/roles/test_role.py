@@ -123,7 +123,7 @@ def test_an_end_counts_though_the_connection_broke_behind_it() -> None:
 
     pipeline.task("LAST", 1)
     worker = pipeline.worker("LAST", Slow)()
-    worker.peer_timeout = 0.0
+    worker.peer_timeout = 0.001
     with zmq.Context() as context, sockets.make_socket(context, zmq.ROUTER) as router:
         router.bind(str(worker.endpoint))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .matrix import META, PROGRAM, RUN, SIGNALS
+from .matrix import META, PROGRAM, RUN, RUN_THREADS, SIGNALS
 
 if TYPE_CHECKING:
     from .conftest import Command, Running
@@ -30,12 +30,14 @@ PLACES = [
     "handle_finished",
     "get_metadata",
 ]
+#: one of each process; how each method ends is looked at in test_matrix.py
+FEW = ["handle", "handle_execution", "handle_thread_execution", "handle_collection", "get_metadata"]
 
 
 def start(command: Command, where: str = "", how: str = "", **environ: str) -> Running:
     """Start a run, and wait until it is busy there."""
     command.write("app.py", PROGRAM)
-    command.write("run.py", META if where == "get_metadata" else RUN)
+    command.write("run.py", META if where == "get_metadata" else RUN_THREADS if "thread" in where else RUN)
     if where == "handle_finished":
         environ["COMPLETE"] = "1"
     run = command.start("run", "run.py", "-w1", env={"WHERE": where, "HOW": how, **environ})
@@ -72,12 +74,12 @@ def test_waiting_for_peers(command: Command, number: signal.Signals) -> None:
 @by_signal
 def test_idle(command: Command, number: signal.Signals) -> None:
     run = start(command, N="0")
-    run.wait_for("prepared$", times=2)
+    run.wait_for("prepared$")
     first(run, number)
     ended(command, run, 128 + number)
 
 
-@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("where", FEW)
 def test_busy_and_done_in_time(command: Command, where: str) -> None:
     run = start(command, where)
     first(run, signal.SIGTERM)
@@ -109,7 +111,7 @@ def test_busy_and_deaf_for_too_long(command: Command, where: str) -> None:
     ended(command, run, 130)
 
 
-@pytest.mark.parametrize(("where", "how"), [*((where, "") for where in PLACES), ("handle_execution", "deaf")])
+@pytest.mark.parametrize(("where", "how"), [*((where, "") for where in FEW), ("handle_execution", "deaf")])
 def test_busy_and_stopped_at_once(command: Command, where: str, how: str) -> None:
     run = start(command, where, how)
     first(run, signal.SIGTERM)
