@@ -9,6 +9,7 @@ import os
 import platform
 import time
 import uuid
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
@@ -19,6 +20,7 @@ from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.delivery.settlement import Settlement
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.errors import SerializationError
+from zmqpipeline.results import NO_RESULTS, Results
 from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT
@@ -35,6 +37,7 @@ HELLO_INTERVAL = 0.25
 #: a collector that was asked to stop leaves when nothing has come for so long, in seconds
 QUIET = 1.0
 _DRAIN = 16
+_DATA = messages.MESSAGE_TYPE_DATA
 
 _ACK_ENDPOINT = Attribute(
     "ack_endpoint",
@@ -79,7 +82,7 @@ class Collector(DeclaredRole, abc.ABC):
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.collector")
     _finishes: ClassVar[str] = "the results that are on their way"
 
-    _current: tuple[str, str, int] = ("", "", 0)
+    _current: Results = NO_RESULTS
 
     @property
     def result_id(self) -> str:
@@ -90,8 +93,7 @@ class Collector(DeclaredRole, abc.ABC):
         or :meth:`handle_failure` has returned: commit before, and let the id be the key of what is written,
         as in ``INSERT ... ON CONFLICT (result_id) DO NOTHING``; then each result is written once.
         """
-        run, task, number = self._current
-        return f"{run}-{task}-{number}"
+        return self._current.current_id
 
     @abc.abstractmethod
     def handle_collection(self, data: dict[str, Any], task_type: str, msgtype: str) -> dict[str, Any] | None:
@@ -233,24 +235,25 @@ class Collector(DeclaredRole, abc.ABC):
 
     def _handle(self, task: str, ranges: list[tuple[int, int]], data: list[Any]) -> None:
         """Call handle_collection() for each result; what was handled is acknowledged, whatever happens."""
-        handle, run = self.handle_collection, self._settlement.run or ""
         said: list[dict[str, Any] | None] = []
         speaks = self._has_ack_data
-        done = 0
+        self._current = results = Results(self._settlement.run or "", task, ranges, data)
+        handled = 0
         try:
             with self._user_code():
-                for first, count in ranges:
-                    for task_id in range(first, first + count):
-                        self._current = (run, task, task_id)
-                        answer = handle(data[done], task, messages.MESSAGE_TYPE_DATA)
-                        done += 1
-                        if answer is not None or speaks:
-                            said.extend([None] * (done - 1 - len(said)))
-                            said.append(self._feedback(answer))
+                for answer in map(self.handle_collection, results.items, repeat(task), repeat(_DATA)):
+                    if answer is not None or speaks:
+                        said.extend([None] * (results.taken - len(said)))
+                        said[-1] = self._feedback(answer)
+            handled = len(data)
+        except BaseException:
+            # the last one that was taken has an answer, or is the one that raised
+            handled = max(0, results.taken - (len(said) < results.taken))
+            raise
         finally:
             if said:
-                said.extend([None] * (done - len(said)))
-            self._settlement.settle(task, envelope.part(ranges, 0, done), feedback=said or None)
+                said.extend([None] * (handled - len(said)))
+            self._settlement.settle(task, envelope.part(ranges, 0, handled), feedback=said or None)
 
     def _feedback(self, answer: Any) -> dict[str, Any]:
         """Put together what the task is told with an ACK."""
@@ -282,7 +285,7 @@ class Collector(DeclaredRole, abc.ABC):
         if not self._settlement.fresh(message.task, ranges):
             self._settlement.settle(message.task, ranges, again=True)
             return
-        self._current = (self._settlement.run or "", message.task, message.id)
+        self._current = Results(self._settlement.run or "", message.task, ranges, ())
         data = message.data if isinstance(message.data, dict) else {}
         with self._user_code():
             self.handle_failure(data, message.task, message.error or {})

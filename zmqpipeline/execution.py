@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zmqpipeline.failure import describe, size_of_error
 from zmqpipeline.wire import envelope, serializer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import msgpack
 
     from zmqpipeline.delivery.assignment import Work
     from zmqpipeline.delivery.intervals import Range
 
-#: a result, packed, with its place in the work
-Done = tuple[int, bytes]
+
+class Done(NamedTuple):
+    """What came of some tasks that follow each other."""
+
+    first: int  #: the place of the first one in the work
+    results: list[bytes]  #: packed; nothing where there is an error
+    errors: dict[int, dict[str, Any]]  #: by place
+
+    @property
+    def size(self) -> int:
+        """How many bytes that is, about."""
+        return sum(map(len, self.results)) + sum(map(size_of_error, self.errors.values()))
+
+    def runs(self) -> Iterator[tuple[int, list[bytes]]]:
+        """List the results without an error between them, each time behind the place of the first one."""
+        begin = 0
+        for place in sorted(self.errors):
+            yield self.first + begin, self.results[begin : place - self.first]
+            begin = place - self.first + 1
+        yield self.first + begin, self.results[begin:]
 
 
 class Execution:
@@ -39,13 +57,13 @@ class Execution:
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self.done: list[Done] = []
-        self.errors: list[tuple[int, dict[str, Any]]] = []
+        #: what came of the tasks, in their order: a packed result, or nothing where there is an error
+        self.done: list[bytes] = []
+        self.errors: dict[int, dict[str, Any]] = {}
         self.given_back: list[Range] = []
         #: whether its running task has passed its time limit
         self.abandoned = False
         self._taken = 0
-        self._taken_errors = 0
         self._lock = threading.Lock()
 
     def run(
@@ -62,44 +80,46 @@ class Execution:
         packer
             this thread's packer
         most
-            when its results and errors have so many bytes, the rest is left
+            when its errors and its results, but for very small ones, have so many bytes, the rest is left
 
         """
-        pack, done = packer.pack, self.done
+        pack, add = packer.pack, self.done.append
         left = most
-        for place, data in enumerate(self.work.tasks):
+        for data in self.work.tasks:
             if left <= 0:
                 return
             try:
                 result = call(data)
             except Exception as error:  # noqa: BLE001 - whatever user code raises is a failed attempt
-                left -= self._failed(place, describe(error))
+                left -= self.failed(describe(error))
                 continue
-            if result is None:
-                result = {}
-            elif not isinstance(result, dict):
-                left -= self._failed(place, wrong_result(name, result))
-                continue
+            if result.__class__ is not dict:
+                if result is None:
+                    result = {}
+                elif not isinstance(result, dict):
+                    left -= self.failed(wrong_result(name, result))
+                    continue
             try:
                 packed = pack(result)
                 size = len(packed)
-                left -= size
                 if size > serializer.MAYBE_TOO_DEEP:
                     serializer.check_depth(packed)
-                done.append((place, packed))
+                    left -= size
             except Exception as error:  # noqa: BLE001 - a value may raise anything while it is packed
-                found = serializer.serialization_error(result, "result", error)
-                left -= self._failed(place, describe(found))
+                left -= self.failed(describe(serializer.serialization_error(result, "result", error)))
+                continue
+            add(packed)
 
-    def _failed(self, place: int, error: dict[str, Any]) -> int:
-        """Note an error; tell how many bytes it has, about."""
-        self.errors.append((place, error))
+    def failed(self, error: dict[str, Any]) -> int:
+        """Note an error of the running task; tell how many bytes it has, about."""
+        self.errors[len(self.done)] = error
+        self.done.append(b"")
         return size_of_error(error)
 
     @property
     def position(self) -> int:
         """How many tasks are behind it; the next one is running."""
-        return len(self.done) + len(self.errors)
+        return len(self.done)
 
     @property
     def running(self) -> int | None:
@@ -107,13 +127,14 @@ class Execution:
         ids = envelope.part(self.work.ids, self.position, 1)
         return ids[0][0] if ids else None
 
-    def take_done(self) -> tuple[list[Done], list[tuple[int, dict[str, Any]]]]:
-        """Take the results and the errors that nobody has taken yet."""
+    def take_done(self) -> Done:
+        """Take what nobody has taken yet."""
         with self._lock:
-            done, errors = self.done[self._taken :], self.errors[self._taken_errors :]
+            first, done = self._taken, self.done[self._taken :]
             self._taken += len(done)
-            self._taken_errors += len(errors)
-        return done, errors
+        places = range(first, first + len(done))
+        errors = {place: self.errors[place] for place in self.errors if place in places}
+        return Done(first, done, errors)
 
     def take_rest(self, running: int = 1) -> list[Range]:
         """Take away the tasks that were not begun, and tell their ids; ``running`` says how many run."""

@@ -164,11 +164,12 @@ class MultiThreadedWorker(Worker):
         execution.run(self.handle_execution, name, self._packer, MOST_BYTES // self.n_threads)
         with self._shared.lock:
             self._assignment.put_back(work, execution.position)
-        forwarded, errors = execution.take_done()
-        for place, error in errors:
+        done = execution.take_done()
+        for place, error in done.errors.items():
             self._reporter.fail(self._assignment, work, place, error)
-        ids = [found for place, _ in forwarded for found in envelope.part(work.ids, place, 1)]
-        return [packed for _, packed in forwarded], ids if errors else work.ids
+        runs = list(done.runs())
+        ids = [ids for place, results in runs for ids in envelope.part(work.ids, place, len(results))]
+        return [packed for _, results in runs for packed in results], ids
 
     def _leave(self) -> None:
         """End the threads; one that is stuck in user code ends with the process."""

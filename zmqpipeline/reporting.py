@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.credit import ROUND_BYTES
-from zmqpipeline.failure import describe, size_of_error
+from zmqpipeline.failure import describe
 from zmqpipeline.wire import envelope
 
 if TYPE_CHECKING:
     import logging
 
     from zmqpipeline.delivery.assignment import Assignment, Work
-    from zmqpipeline.execution import Done, Execution
+    from zmqpipeline.execution import Execution
     from zmqpipeline.wire.envelope import Message
     from zmqpipeline.wire.sockets import Outbox
 
@@ -62,11 +62,12 @@ class Reporter:
             the largest frame that the collector takes, in bytes
 
         """
-        done, errors = execution.take_done()
-        for place, error in errors:
+        done = execution.take_done()
+        for place, error in done.errors.items():
             self.fail(assignment, execution.work, place, error)
-        self._send(assignment, execution.work, done, max_message - envelope.ENVELOPE_BYTES)
-        return sum(len(packed) for _, packed in done) + sum(size_of_error(error) for _, error in errors)
+        for place, results in done.runs():
+            self._send(assignment, execution.work, place, results, max_message - envelope.ENVELOPE_BYTES)
+        return done.size
 
     def fail(self, assignment: Assignment, work: Work, place: int, error: dict[str, Any]) -> None:
         """Report that the task at a place of some work failed."""
@@ -77,31 +78,32 @@ class Reporter:
         )  # fmt: skip
         self.tell(assignment.failure(work, task_id, error))
 
-    def _send(self, assignment: Assignment, work: Work, done: list[Done], limit: int) -> None:
-        """Send results in messages that are not too large; one that is too large by itself has failed."""
+    def _send(self, assignment: Assignment, work: Work, place: int, results: list[bytes], limit: int) -> None:
+        """Send results in messages that are not too large; one that is too large by itself has failed.
+
+        ``place`` is that of the first one in the work.
+        """
+        most = min(limit, ROUND_BYTES)
+        if sum(map(len, results)) <= most:
+            self._send_part(assignment, work, place, results)
+            return
         start = size = 0
-        for index, (place, packed) in enumerate(done):
+        for index, packed in enumerate(results):
             if len(packed) > limit:
-                self._send_part(assignment, work, done[start:index])
+                self._send_part(assignment, work, place + start, results[start:index])
                 start, size = index + 1, 0
-                self.fail(assignment, work, place, _too_large(len(packed), limit))
-            elif size and size + len(packed) > min(limit, ROUND_BYTES):
-                self._send_part(assignment, work, done[start:index])
+                self.fail(assignment, work, place + index, _too_large(len(packed), limit))
+            elif size and size + len(packed) > most:
+                self._send_part(assignment, work, place + start, results[start:index])
                 start, size = index, len(packed)
             else:
                 size += len(packed)
-        self._send_part(assignment, work, done[start:])
+        self._send_part(assignment, work, place + start, results[start:])
 
-    def _send_part(self, assignment: Assignment, work: Work, done: list[Done]) -> None:
-        if not done:
-            return
-        places = [place for place, _ in done]
-        if len(places) == places[-1] - places[0] + 1:
-            ids = envelope.part(work.ids, places[0], len(places))
-        else:
-            ids = [found for place in places for found in envelope.part(work.ids, place, 1)]
-        body = b"".join([packed for _, packed in done])
-        self.results.put(envelope.encode(assignment.results(work, ids, body)))
+    def _send_part(self, assignment: Assignment, work: Work, place: int, results: list[bytes]) -> None:
+        if results:
+            ids = envelope.part(work.ids, place, len(results))
+            self.results.put(envelope.encode(assignment.results(work, ids, b"".join(results))))
 
 
 def _too_large(size: int, limit: int) -> dict[str, Any]:

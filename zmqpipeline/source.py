@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
+from itertools import repeat
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from zmqpipeline.wire.envelope import ENVELOPE_BYTES
 from zmqpipeline.wire.messages import MESSAGE_TYPE_READY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 #: a batch is closed so long after its first task, in seconds
@@ -120,34 +122,48 @@ class TaskSource:
 
     def _made(self, limit: int, address: bytes) -> list[bytes]:
         """Call handle(), and pack what each call returned before the next one."""
-        task = self.task
-        handle, metadata, last_ack = self._handle(), self._metadata, self.last_ack
-        pack = self._pack
+        task, pack, room = self.task, self._pack, BATCH_BYTES
         packed: list[bytes] = []
-        room = BATCH_BYTES
-        begun = before = perf_counter()
-        while len(packed) < limit and room > 0:
-            made = handle(dict(metadata), address, MESSAGE_TYPE_READY, last_ack)
-            if made is None:
-                made = {}
-            elif not isinstance(made, dict):
-                raise TypeError(
-                    f"{self._name}.handle returned {type(made).__name__}, expected a dictionary or None"
-                )
+        before = perf_counter()
+        close_at = before + BATCH_TIME
+        for made in self._calls(limit, address):
+            if made.__class__ is not dict:
+                made = self._dictionary(made)  # noqa: PLW2901 - None stands for an empty one
             try:
                 one = pack(made)
-                packed.append(one)
                 size = len(one)
-                room -= size
                 if size > serializer.MAYBE_TOO_DEEP:
                     self._check_large(one)
             except Exception as error:
                 raise self._explained(made, error) from error
+            packed.append(one)
+            room -= size
             now = perf_counter()
-            if task.is_complete or now - before > SLOW_HANDLE or now - begun > BATCH_TIME:
+            if task.is_complete or now - before > SLOW_HANDLE or now > close_at or room <= 0:
                 break
             before = now
         return packed
+
+    def _calls(self, limit: int, address: bytes) -> Iterator[Any]:
+        """Call handle() whenever the next of its answers is asked for; with a new copy of the metadata."""
+        handle: Callable[..., Any] = self.task.handle
+        arguments: list[Iterator[Any]]
+        arguments = [map(dict, repeat(self._metadata)), repeat(address, limit), repeat(MESSAGE_TYPE_READY)]
+        if self.task._ack_data_as == "argument":  # noqa: SLF001
+            arguments.append(repeat(self.last_ack))
+        elif self.task._ack_data_as == "keyword":  # noqa: SLF001
+            handle = partial(handle, ack_data=self.last_ack)
+        return map(handle, *arguments)
+
+    def _dictionary(self, made: Any) -> dict[str, Any]:
+        """Take what handle() returned for a dictionary, or refuse it."""
+        if made is None:
+            return {}
+        if not isinstance(made, dict):
+            raise TypeError(
+                f"{self._name}.handle returned {type(made).__name__}, expected a dictionary or None"
+            )
+        return made
 
     def counters(self) -> list[Any]:
         """List what the library keeps of the task, for a journal."""
@@ -182,15 +198,6 @@ class TaskSource:
         self.task.n_sent, self.task.n_acks, complete, self.last_ack = counters
         if checkpoint is not None:
             self._past = bool(complete), checkpoint
-
-    def _handle(self) -> Callable[[dict[str, Any], bytes, str, dict[str, Any]], Any]:
-        """Make handle() callable with ack_data, whether it wants that or not."""
-        handle: Callable[..., Any] = self.task.handle
-        if self.task._ack_data_as == "argument":  # noqa: SLF001
-            return handle
-        if self.task._ack_data_as == "keyword":  # noqa: SLF001
-            return lambda data, address, msgtype, ack: handle(data, address, msgtype, ack_data=ack)
-        return lambda data, address, msgtype, _ack: handle(data, address, msgtype)
 
     def _explained(self, made: Any, error: Exception) -> SerializationError:
         if isinstance(error, SerializationError):

@@ -186,7 +186,7 @@ def test_a_batch_is_closed_a_moment_after_its_first_task_or_after_a_slow_one(
             clock[0] += seconds
             return {}
 
-        monkeypatch.setattr(source, "_handle", lambda handle=handle: handle)
+        monkeypatch.setattr(source.task, "handle", handle)
         assert source.fill(1000, b"")[1] == expected
 
 

@@ -94,12 +94,13 @@ class Hands:
             return True
         execution = Execution(work)
         execution.run(self.worker.handle_execution, self._name("handle_execution"), self._packer)
-        forwarded, errors = execution.take_done()
-        for place, error in errors:
+        done = execution.take_done()
+        for place, error in done.errors.items():
             self._reporter.fail(assignment, work, place, error)
-        work.ids = [ids for place, _ in forwarded for ids in envelope.part(work.ids, place, 1)]
-        packed = b"".join(packed for _, packed in forwarded)
-        work.tasks = serializer.deserialize(envelope.array_header(len(forwarded)) + packed)
+        runs = list(done.runs())
+        work.ids = [ids for place, results in runs for ids in envelope.part(work.ids, place, len(results))]
+        forwarded = [packed for _, results in runs for packed in results]
+        work.tasks = serializer.deserialize(envelope.array_header(len(forwarded)) + b"".join(forwarded))
         return bool(forwarded)
 
     def execute(self, execution: Execution, index: int, before: Callable[[], None]) -> None:

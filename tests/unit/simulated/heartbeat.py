@@ -66,9 +66,9 @@ class Call:
             ((task_id, _),) = envelope.part(work.ids, place, 1)
             error = world.accounts_of(work.run).attempt(task, task_id, data)
             if error is None:
-                execution.done.append((place, serializer.serialize({**data, "done": True})))
+                execution.done.append(serializer.serialize({**data, "done": True}))
             else:
-                execution.errors.append((place, error))
+                execution.failed(error)
         return True
 
 
