@@ -36,6 +36,8 @@ HEARTBEAT = 1.0
 HELLO_INTERVAL = 0.25
 #: a collector that was asked to stop leaves when nothing has come for so long, in seconds
 QUIET = 1.0
+#: one that leaves waits so long for the distributor's answer to its goodbye, in seconds
+PARTING = 2.0
 _DRAIN = 16
 _DATA = messages.MESSAGE_TYPE_DATA
 
@@ -355,7 +357,21 @@ class Collector(DeclaredRole, abc.ABC):
             with contextlib.suppress(StopNow), self._user_code():
                 self.handle_finished("", "")
         self._send_due(time.monotonic())
-        self._say(self._settlement.goodbye(ended=self._ended is not None))
+        self._take_leave()
+
+    def _take_leave(self) -> None:
+        """Say goodbye until the distributor answers: what a closing socket has not sent may be lost."""
+        assert self.receiver is not None  # noqa: S101 - _open made it
+        goodbye = self._settlement.goodbye(ended=self._ended is not None)
+        poller = self._poller(self.receiver)
+        until = time.monotonic() + PARTING
+        answered = False
+        while not answered and time.monotonic() < until and self._watches[0].connections:
+            self._say(goodbye)
+            self._poll(poller, min(until, time.monotonic() + HELLO_INTERVAL))
+            self._watches[0].drain()
+            received = [envelope.decode(frames[0]) for frames in sockets.receive(self.receiver, _DRAIN)]
+            answered = self._level >= NOW or any(m and self._settlement.is_goodbye(m) for m in received)
 
     def _waits_for(self) -> list[str]:
         if not self._distributor.met or self._distributor.away:

@@ -143,6 +143,38 @@ def test_an_end_counts_though_the_connection_broke_behind_it() -> None:
             roles.join()
 
 
+def test_a_collector_says_goodbye_until_it_is_answered() -> None:
+    pipeline = Pipeline()
+    keeper = pipeline.keeper()
+    with (
+        zmq.Context() as context,
+        sockets.make_socket(context, zmq.PUSH) as push,
+        sockets.make_socket(context, zmq.PULL) as pull,
+        running(keeper) as roles,
+    ):
+        push.connect(str(keeper.endpoint))
+        pull.connect(str(keeper.ack_endpoint))
+
+        def hear(kind: str) -> envelope.Message:
+            while True:
+                assert pull.poll(int(GUARD * 1000))
+                message = envelope.decode(pull.recv())
+                assert message is not None
+                if message.type == kind:
+                    return message
+
+        hello = hear("HELLO")
+        named: dict[str, Any] = {"run": "run", "life": hello.life}
+        push.send(envelope.encode(envelope.Message("METADATA", number=hello.number, settled={}, **named)))
+        hear("RDY")
+        push.send(envelope.encode(envelope.Message("END", **named)))
+        for _ in range(3):
+            assert hear("BYE").data == {"ended": True}
+        assert roles.is_running(keeper)
+        push.send(envelope.encode(envelope.Message("BYE", **named)))
+        roles.join(keeper)
+
+
 def test_a_distributor_whose_workers_stay_away_ends() -> None:
     pipeline = Pipeline()
     pipeline.task("AWAY", 10**9)

@@ -438,6 +438,16 @@ def test_a_stopped_run_does_not_wait_for_what_would_be_handed_out_again() -> Non
     assert case.dispatch.ended_at is not None
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_the_goodbye_of_the_collector_is_answered_as_often_as_it_is_said(ended: bool) -> None:
+    case = Case(t=(0, []))
+    case.collector()
+    case.link.told()
+    for _ in range(2):
+        case.hears("BYE", data={"ended": ended})
+        assert [(m.type, m.run, m.life) for m in case.link.told()] == [("BYE", RUN, LIFE)]
+
+
 def test_a_run_can_be_ended_at_once() -> None:
     case = Case(t=(10, []))
     case.collector()

@@ -111,6 +111,9 @@ class Dispatch:
             self.collector_ended = self._end_sent and said.get("ended") is True
             if self.collector_ended and not self.stopping:
                 self._journal.finished()
+                self._journal.commit()
+            # without it the collector says it again; it does not leave before, so that this is not lost
+            self._link.to_collector(Message(messages.MESSAGE_TYPE_GOODBYE, run=self._run, life=self.life))
         else:
             self.strays += 1
 

@@ -170,6 +170,10 @@ class Settlement:
         """Leave, by the distributor's END or without."""
         return Message(messages.MESSAGE_TYPE_GOODBYE, "", {"ended": ended}, run=self.run, life=self.life)
 
+    def is_goodbye(self, message: Message) -> bool:
+        """Tell whether a message is the distributor's answer to :meth:`goodbye`."""
+        return message.type == messages.MESSAGE_TYPE_GOODBYE and message.life == self.life
+
     @property
     def unconfirmed(self) -> int:
         """How many ACKs the distributor has not confirmed."""
