@@ -175,7 +175,7 @@ class Collector(DeclaredRole, abc.ABC):
                     for frames in sockets.receive(self.receiver, _DRAIN):
                         self._receive(frames)
                 self._send_due(time.monotonic())
-                self._announce(self._waits_for)
+                self._announce(self._waits_for, self._settlement.strays)
         except StopNow:
             pass
         self._finish()

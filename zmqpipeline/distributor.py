@@ -240,7 +240,7 @@ class Distributor(Role):
                 return
             self._check_peers(now)
             self._report(now)
-            self._announce(dispatch.waits_for)
+            self._announce(dispatch.waits_for, dispatch.dropped)
         # the collector's last words came before the end of its connection, but perhaps behind our last poll
         self._read({self._acks: zmq.POLLIN}, time.monotonic())
         if self._journal is not None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: the longest that a role sleeps in its poll, in seconds
 _LONGEST_POLL = 1.0
+#: messages that were dropped are logged so often, in seconds: whoever floods a role must not flood its log
+_STRAYS_INTERVAL = 60.0
 
 
 class Role:
@@ -67,6 +69,7 @@ class Role:
     _stopper: Stopper | None = None
     _stop_requested = RUNNING
     _announced = 0.0
+    _strays, _strays_at = 0, 0.0
     _owner = 0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -121,6 +124,7 @@ class Role:
         self._watches: list[sockets.Watch] = []
         self._clocks: list[PeerClock] = []
         self._announced = self._polled_at = time.monotonic()
+        self._strays, self._strays_at = 0, 0.0
         _raise_descriptor_limit()
         _running.add(self)
         with stopper.installed():
@@ -285,9 +289,16 @@ class Role:
         for clock in self._clocks:
             clock.forgive(seconds)
 
-    def _announce(self, waits_for: Callable[[], list[str]]) -> None:
-        """Say, once in a while, who is waited for."""
+    def _announce(self, waits_for: Callable[[], list[str]], strays: int = 0) -> None:
+        """Say, once in a while, who is waited for, and how many messages of strangers there were."""
         now = time.monotonic()
+        if strays != self._strays and now >= self._strays_at:
+            if strays > self._strays:
+                self.logger.info(
+                    "%s has dropped messages that make no sense, or are of no task of this run: %d",
+                    self._subject(), strays - self._strays,
+                )  # fmt: skip
+            self._strays, self._strays_at = strays, now + _STRAYS_INTERVAL
         if now - self._announced >= self.announce_interval:
             self._announced = now
             for whom in waits_for():

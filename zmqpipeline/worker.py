@@ -164,7 +164,7 @@ class Worker(DeclaredRole, abc.ABC):
                 self._to_distributor.flush()
                 if self._can_work():
                     self._work()
-                self._announce(self._waits_for)
+                self._announce(self._waits_for, self._assignment.strays)
         except StopNow:
             self._tell(self._assignment.give_back())
         self._leave()

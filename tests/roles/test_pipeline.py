@@ -583,6 +583,31 @@ def test_junk_changes_nothing() -> None:
     assert keeper.finished == [200]
 
 
+def test_junk_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    pipeline = Pipeline()
+    pipeline.task("JUNK", 10**9)
+    caplog.set_level("INFO")
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+
+    def said() -> list[str]:
+        return [m for m in caplog.messages if "messages that make no sense" in m]
+
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.DEALER) as dealer,
+        running(keeper, distributor) as roles,
+    ):
+        dealer.connect(str(pipeline.endpoint("JUNK")))
+        dealer.send_multipart([b"", b"junk"])
+        eventually(lambda: bool(said()))
+        for _ in range(1000):
+            dealer.send_multipart([b"", b"junk"])
+        eventually(lambda: distributor._dispatch.dropped >= 1001)
+        distributor.stop()
+        roles.join(distributor)
+    assert said() == ["Distributor has dropped messages that make no sense, or are of no task of this run: 1"]
+
+
 def test_stop_drains_and_everybody_ends() -> None:
     pipeline = Pipeline()
     pipeline.task("STOP", 10_000_000)

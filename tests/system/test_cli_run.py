@@ -142,6 +142,23 @@ if data["n"] == 5 and not os.path.exists("died"):
     command.assert_clean()
 
 
+def test_a_worker_whose_only_thread_passes_the_time_limit_is_replaced(command: Command) -> None:
+    """Nothing can interrupt it, so the process ends itself; the task is tried again by the next one."""
+    hangs = """
+if data["n"] == 5 and not os.path.exists("hung"):
+    open("hung", "w").close()
+    time.sleep(1000)
+"""
+    limited = "class First(Task):\n    time_limit = 0.3\n"
+    command.write("app.py", two_tasks(execution=hangs).replace("class First(Task):\n", limited))
+    code, run = command.run("run", "app.py", "-w", "1")
+    assert code == 0, run.output
+    assert results(command.folder) == expected()
+    run.wait_for(r"Does\[\d+\] has ended \(exit code 75\): another one takes its place")
+    run.wait_for("task 4 of first failed .attempt 1.: TimeoutError: took longer than its time limit of 0.3 s")
+    command.assert_clean()
+
+
 def test_a_collector_that_is_killed_is_replaced_and_nothing_is_lost(command: Command) -> None:
     dies = """
 if data["n"] == 5 and not os.path.exists("died"):

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.simulated.recorder import Recorder
 from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.dispatch import FAREWELL, NO_TASKS_WAIT, Dispatch
-from zmqpipeline.delivery.ledger import Ledger
+from zmqpipeline.delivery.ledger import NOBODY, Ledger
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.wire import envelope
@@ -446,6 +446,20 @@ def test_the_goodbye_of_the_collector_is_answered_as_often_as_it_is_said(ended: 
     for _ in range(2):
         case.hears("BYE", data={"ended": ended})
         assert [(m.type, m.run, m.life) for m in case.link.told()] == [("BYE", RUN, LIFE)]
+
+
+def test_a_worker_that_is_killed_while_the_run_is_stopped_has_not_died_of_its_task() -> None:
+    """Who does not listen is killed by the supervisor; that counts against nobody."""
+    case = Case(t=(1, []))
+    case.collector()
+    worker = case.worker("t")
+    case.dispatch.stop()
+    case.link.outcomes[worker] = Outcome.GONE
+    case.dispatch.connection_gone("t", None)
+    batch = case.books["t"].ledger.find(0)
+    assert batch is not None
+    assert (batch.deaths, batch.holder) == (0, NOBODY)
+    assert case.dispatch.news() == []
 
 
 def test_a_run_can_be_ended_at_once() -> None:

@@ -163,6 +163,8 @@ class Dispatch:
     def stop(self) -> None:
         """Hand out nothing more, and end when what is under way is done."""
         self.stopping = True
+        for book in self.books.values():
+            book.stopping = True
 
     def end(self, now: float) -> None:
         """End the run now, done or not."""
@@ -226,6 +228,11 @@ class Dispatch:
         return min([due, *(book.wake_at(now) for book in self.books.values() if book.phase is Phase.OPEN)])
 
     # -- what others want to know -------------------------------------------
+
+    @property
+    def dropped(self) -> int:
+        """How many messages were dropped, because they made no sense or were of no task of this run."""
+        return self.strays + sum(book.roster.strays for book in self.books.values())
 
     @property
     def open_count(self) -> int:

@@ -79,6 +79,7 @@ class TaskBook:
             ledger, name, source.max_worker_deaths, lambda *who: self.ends.get(who, ""), journal
         )
         self.failed = 0
+        self.stopping = False  #: whether workers are told to go before everything is done
         self._link = link
         self._run = run
         self._options = options
@@ -133,7 +134,7 @@ class TaskBook:
         unfinished = [b for b in self.ledger.held_by(address) if b.finished_at is None]
         suspects = [part for batch in unfinished for part in self.ledger.take_back(batch)]
         count = self._take_back(self.ledger.held_by(address)) + sum(part.count for part in suspects)
-        if peer.ended:
+        if peer.ended or self.stopping:  # it was told to go, and whoever told it may kill it
             return count
         if self.roster.is_back(peer):
             self.news.append(News(Fate.RECONNECTED, self.name, peer, count))
