@@ -86,8 +86,11 @@ class Guard(threading.Thread):
     def run(self) -> None:
         """Wait for signals, and for the time."""
         wait: float | None = 0.0
+        poller = select.poll()  # select() takes no descriptor above 1023
+        poller.register(self._reader, select.POLLIN)
         while not self._removed:
-            select.select([self._reader], [], [], None if wait is None else min(max(wait, 0.0), _LONGEST))
+            # rounded up: a poll that ends a fraction of a millisecond early would spin
+            poller.poll(None if wait is None else int(min(max(wait, 0.0), _LONGEST) * 1000 + 0.999))
             with contextlib.suppress(BlockingIOError):
                 for number in self._reader.recv(256):
                     if number in SIGNALS:
