@@ -7,7 +7,9 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
+from .conftest import GUARD
 from .matrix import CLIENT, META, PROGRAM, SIGNALS
 
 if TYPE_CHECKING:
@@ -172,11 +174,13 @@ def test_a_signal_to_a_child_is_none_to_the_role(command: Command) -> None:
 def test_a_client_in_a_request(command: Command, number: signal.Signals) -> None:
     """It handles no signals: Ctrl-C is the interpreter's KeyboardInterrupt."""
     command.write("app.py", PROGRAM)
-    asks = CLIENT.replace("with ServiceClient", "print('asks', flush=True)\nwith ServiceClient")
-    command.write("client.py", asks)
-    run = command.start_python("client.py")
-    run.wait_for("^asks")
-    run.signal(number)
-    assert run.finish() == -number, run.output
+    command.write("client.py", CLIENT)
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as broker:
+        broker.bind(f"ipc://{command.folder}/front.ipc")
+        run = command.start_python("client.py")
+        assert broker.poll(int(GUARD * 1000)), run.output  # the request is there, and nobody answers
+        run.signal(number)
+        assert run.finish() == -number, run.output
+    (command.folder / "front.ipc").unlink(missing_ok=True)  # the test's own
     assert "ResourceWarning" not in run.output
     command.assert_clean()
