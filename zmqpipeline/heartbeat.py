@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from zmqpipeline.delivery.assignment import Assignment
     from zmqpipeline.execution import Execution
-    from zmqpipeline.role import Context
+    from zmqpipeline.role import Context, Socket
 
 #: how often it is looked whether a call takes long, in seconds, while there are calls
 GLANCE = 0.01
@@ -114,15 +114,11 @@ class Heartbeat(threading.Thread):
 
     def run(self) -> None:
         """Watch and beat until it is stopped."""
-        identity = f"heartbeat-{uuid.uuid4().hex}".encode()
-        dealer = sockets.make_socket(self._context, zmq.DEALER, identity=identity, liveness=self._liveness)
-        push = sockets.make_socket(self._context, zmq.PUSH, liveness=self._liveness)
+        opened: list[Socket] = []
         try:
-            sockets.connect(dealer, self._endpoint)
-            sockets.connect(push, self._collector_endpoint)
             self._reporter = Reporter(
-                sockets.Outbox(push),
-                sockets.Outbox(dealer),
+                self._outbox(zmq.PUSH, self._collector_endpoint, opened),
+                self._outbox(zmq.DEALER, self._endpoint, opened),
                 self._logger,
                 self._subject,
                 self._shared.worker_id,
@@ -130,11 +126,20 @@ class Heartbeat(threading.Thread):
             self._watch()
             if self._parting:
                 self._say_goodbye()
-        except zmq.ContextTerminated:
-            pass  # the worker is gone
+        except zmq.ZMQError as error:
+            if error.errno != zmq.ETERM and not self._context.closed:
+                raise
+            # the worker is gone, perhaps before this thread had begun
         finally:
-            dealer.close()
-            push.close()
+            for socket in opened:
+                socket.close()
+
+    def _outbox(self, kind: int, address: str, opened: list[Socket]) -> sockets.Outbox:
+        identity = f"heartbeat-{uuid.uuid4().hex}".encode() if kind == zmq.DEALER else None
+        made = sockets.make_socket(self._context, kind, identity=identity, liveness=self._liveness)
+        opened.append(made)
+        sockets.connect(made, address)
+        return sockets.Outbox(made)
 
     def _watch(self) -> None:
         shared = self._shared
