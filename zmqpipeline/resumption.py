@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zmqpipeline.journalfile import damaged
 
@@ -10,12 +10,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zmqpipeline.delivery.dispatch import Dispatch
+    from zmqpipeline.delivery.ports import Past
     from zmqpipeline.delivery.taskbook import TaskBook
-    from zmqpipeline.journal import Journal
     from zmqpipeline.source import TaskSource
 
 
-def resume(journal: Journal, dispatch: Dispatch, sources: Mapping[str, TaskSource]) -> None:
+class Written(Protocol):
+    """What can be gone on with: a journal, in a file or in memory."""
+
+    @property
+    def path(self) -> Any:
+        """Where it is, for an error."""
+
+    @property
+    def past(self) -> Past:
+        """The run that is written in it."""
+
+    def keep(
+        self, task: str, counters: Callable[[], list[Any]], checkpoint: Callable[[], bytes | None]
+    ) -> None:
+        """Remember how to tell what a task needs to go on."""
+
+    def state(self, task: str) -> tuple[list[Any] | None, Any]:
+        """Tell what was kept of a task: its counters, and its checkpoint."""
+
+
+def resume(journal: Written, dispatch: Dispatch, sources: Mapping[str, TaskSource]) -> None:
     """Have a run written down, and go on with it if it was begun in an earlier life of the distributor.
 
     Raises

@@ -41,6 +41,7 @@ FAULTS: dict[str, Callable[[tuple[str, int]], Fault]] = {
     "lose_results": faults.lose_results,
     "duplicate_results": faults.duplicate_results,
     "lose_acks": faults.lose_acks,
+    "restart_distributor": faults.restart_distributor,
     "restart_collector": faults.restart_collector,
     "kill_worker twice": lambda at: faults.kill_worker(at, times=2),
     "raise_in_worker thrice": lambda at: faults.raise_in_worker(at, times=3),
@@ -244,6 +245,56 @@ def test_a_collector_that_is_killed_collects_again_what_it_had_not_acknowledged(
     assert result.collector is second
     assert result.result_ids == first.ids + second.ids
     assert [data for _, data in result.collected] == [data for _, data in first.kept + second.kept]
+
+
+def test_a_killed_distributor_goes_on_from_its_journal() -> None:
+    result = pipeline().run(faults.restart_distributor(at=("A", 17)))
+    check_guarantees(result)
+    (killed,) = result.events("restart_distributor")
+    (started,) = [event for event in result.events("started") if event.who == "Distributor"]
+    assert started.time == pytest.approx(killed.time + 0.5, abs=0.01)
+    assert numbers(result) == list(range(40))
+    assert (result.handed_out, result.acknowledged) == (40, 40)
+    assert len(result.collectors) == 1, "the collector lives on, and collects nothing twice"
+    last: Any = result.tasks["A"]
+    assert last.made == 40, "the last distributor's own"
+
+
+def test_a_distributor_and_a_collector_may_be_killed_again_and_again() -> None:
+    points = [faults.restart_distributor(at=("A", number)) for number in range(0, 40, 3)]
+    result = pipeline().run(*points, faults.restart_collector(after=7, times=3))
+    check_guarantees(result)
+    assert sorted(set(numbers(result))) == list(range(40))
+    assert len(result.events("restart_distributor")) == 14
+
+
+def test_a_restored_task_is_a_new_instance_that_was_initialized() -> None:
+    made: list[Any] = []
+
+    def initialize(self: Any, metadata: dict[str, Any]) -> None:
+        made.append(self)
+        self.opened = object()  # it cannot be written down, so checkpoint() leaves it out
+
+    def checkpoint(self: Any) -> dict[str, Any]:
+        return {"made": self.made}
+
+    kind = task("A", initialize=initialize, checkpoint=checkpoint)
+    result = Pipeline([kind], [worker("A")], Keeper).run(faults.restart_distributor(at=("A", 17)))
+    check_guarantees(result)
+    assert numbers(result) == list(range(40))
+    assert len({id(one) for one in made}) == 2
+
+
+def test_what_a_task_forgets_in_its_checkpoint_shows() -> None:
+    kind = task("A", checkpoint=lambda self: {})
+    result = Pipeline([kind], [worker("A")], Keeper).run(faults.restart_distributor(at=("A", 17)))
+    assert numbers(result).count(0) == 2, "it begins anew"
+
+
+def test_an_instance_of_a_task_cannot_be_started_again() -> None:
+    program = Pipeline([task("A")()], [worker("A")], Keeper)
+    with pytest.raises(DeclarationError, match="was given an instance of a Task, which cannot be made again"):
+        program.run(faults.restart_distributor(at=("A", 17)))
 
 
 def test_a_collector_may_be_killed_again_and_again() -> None:

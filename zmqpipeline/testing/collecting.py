@@ -43,6 +43,7 @@ class CollectorSeat(Generic[C]):
         self._maker = maker
         self._result = result
         self._restart_at: float | None = None
+        self._lost = 0  #: how many distributors it has seen go
         self.ended = False
         self._start()
 
@@ -63,6 +64,9 @@ class CollectorSeat(Generic[C]):
             self._start()
             return True
         moved = False
+        if self._network.distributors_lost != self._lost:  # another one is to be told who is there
+            self._lost = self._network.distributors_lost
+            self._greeted, self._hello_at = False, now
         while self._network.to_collector and not self.ended:  # nothing is left there once it was killed
             moved = True
             self._receive(self._network.to_collector.popleft(), now)

@@ -38,6 +38,7 @@ class Kind(enum.Enum):
     DUPLICATE_RESULTS = "duplicate_results"
     LOSE_ACKS = "lose_acks"
     RESTART_COLLECTOR = "restart_collector"
+    RESTART_DISTRIBUTOR = "restart_distributor"
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,23 @@ def restart_collector(at: At | None = None, *, after: int | None = None, times: 
     if at is not None and after is not None:
         raise DeclarationError("faults.restart_collector got at and after, expected one of them")
     return Fault(Kind.RESTART_COLLECTOR, at, times, after=after)
+
+
+def restart_distributor(at: At, *, times: int = 1) -> Fault:
+    """Kill the distributor when it has handed out a task, and start another half a second later.
+
+    It goes on from its journal, as with ``journal=`` in production: with new instances of the tasks, that
+    are initialized and then restored from their checkpoints. Nothing of it is kept in a file.
+
+    Parameters
+    ----------
+    at
+        the task that is the last one to be handed out
+    times
+        how often; a task that is handed out again meets it again
+
+    """
+    return Fault(Kind.RESTART_DISTRIBUTOR, at, times)
 
 
 class Injection:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zmqpipeline import resumption
 from zmqpipeline.delivery.dispatch import Dispatch
 from zmqpipeline.delivery.ledger import NOBODY, Ledger
 from zmqpipeline.delivery.news import Fate
-from zmqpipeline.delivery.ports import Options, Outcome
+from zmqpipeline.delivery.ports import NO_JOURNAL, Options, Outcome
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.source import TaskSource
+from zmqpipeline.testing.faults import Kind
 from zmqpipeline.wire import envelope, messages
 
 if TYPE_CHECKING:
@@ -17,10 +19,15 @@ if TYPE_CHECKING:
 
     from zmqpipeline.task import Task
     from zmqpipeline.testing.network import Network
+    from zmqpipeline.testing.notebook import Notebook
     from zmqpipeline.wire.envelope import Message
 
 #: the id of every simulated run, so that result ids are the same in each
 RUN = "simulated"
+
+
+class Killed(BaseException):
+    """Ends a distributor in the middle of a step; never leaves the simulation."""
 
 
 class SteadySource(TaskSource):
@@ -46,10 +53,14 @@ class Hub:
         the Task instances by task type
     metadata
         what everybody is told
+    journal
+        where the run is written down, if it is
 
     """
 
-    def __init__(self, network: Network, tasks: dict[str, Task], metadata: dict[str, Any]) -> None:
+    def __init__(
+        self, network: Network, tasks: dict[str, Task], metadata: dict[str, Any], journal: Notebook | None
+    ) -> None:
         self._network = network
         self._moved = False
         self._collector_was_up = False
@@ -64,13 +75,17 @@ class Hub:
                 RUN,
                 Ledger(envelope.cut),
                 options,
+                journal or NO_JOURNAL,
             )
             for name, source in self._sources.items()
         ]
         for book in books:
             book.ends = network.ends
-        self.dispatch = Dispatch(RUN, books, self, options)
-        self.dispatch.set_metadata(metadata)
+        self.dispatch = Dispatch(RUN, books, self, options, journal or NO_JOURNAL)
+        if journal is not None:
+            resumption.resume(journal, self.dispatch, self._sources)
+        if self.dispatch.metadata is None:
+            self.dispatch.set_metadata(metadata)
 
     # -- sending ------------------------------------------------------------
 
@@ -85,6 +100,10 @@ class Hub:
             for first, count in message.ranges:
                 for number in range(first, first + count):
                     self._network.clock.note("given", task, number, connection.who)
+            fault = self._network.faults.among(Kind.RESTART_DISTRIBUTOR, task, message.ranges)
+            if fault is not None:
+                self._network.clock.note_fault(fault, "Distributor")
+                raise Killed
         return Outcome.SENT
 
     def to_collector(self, message: Message) -> bool:

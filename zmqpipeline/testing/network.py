@@ -95,6 +95,8 @@ class Network:
         self.to_collector: deque[bytes] = deque()
         self.acks: deque[bytes] = deque()
         self.collector_is_up = False
+        #: how often a distributor has died
+        self.distributors_lost = 0
         #: how the processes of workers ended, by host and pid, as a supervisor would tell
         self.ends: dict[tuple[Any, Any], str] = {}
         self._processes = 0
@@ -117,6 +119,15 @@ class Network:
         self.collector_is_up = False
         self.to_collector.clear()
         self.acks.clear()
+
+    def distributor_gone(self) -> None:
+        """Break all its connections; what was said to it is lost."""
+        self.distributors_lost += 1
+        self.acks.clear()
+        for connections in self.connections.values():
+            for connection in connections.values():
+                connection.cut()
+            connections.clear()
 
     def send_results(self, frame: bytes, who: str) -> None:
         """Carry results to the collector, or do to them what a fault says."""

@@ -147,6 +147,7 @@ class Pipeline(Generic[C]):
         made = [collector]
         return Plan(
             tasks,
+            lambda: _made_tasks(self._tasks, collector),
             metadata,
             Maker(lambda: made.pop() if made else self._collector.make(), self._collector.again),
             [maker for maker in self._workers for _ in range(self._n_workers if maker.again else 1)],
@@ -162,6 +163,11 @@ class Pipeline(Generic[C]):
         if fault.at is not None and fault.at[0] not in tasks:
             raise DeclarationError(
                 f"{fault}: no task has the type {str(fault.at[0])!r}, only {_names(tasks)}"
+            )
+        if fault.kind is Kind.RESTART_DISTRIBUTOR and not all(isinstance(t, type) for t in self._tasks):
+            raise DeclarationError(
+                f"{fault}: the pipeline was given an instance of a Task, which cannot be made again; "
+                f"give it the class"
             )
         if fault.kind is Kind.RESTART_COLLECTOR and not self._collector.again:
             raise DeclarationError(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from zmqpipeline.errors import FaultNotReachedError, SimulationLimitError, StalledError
 from zmqpipeline.testing.collecting import CollectorSeat
+from zmqpipeline.testing.distributing import DistributorSeat
 from zmqpipeline.testing.faults import Injection
-from zmqpipeline.testing.hub import Hub
 from zmqpipeline.testing.network import Network
 from zmqpipeline.testing.result import C, Result
 from zmqpipeline.testing.seats import Seat
@@ -35,6 +35,8 @@ class Plan(Generic[C]):
     ----------
     tasks
         the Task instances by task type
+    again
+        makes others, for another distributor
     metadata
         what everybody is told
     collector
@@ -49,6 +51,7 @@ class Plan(Generic[C]):
     """
 
     tasks: dict[str, Task]
+    again: Callable[[], dict[str, Task]]
     metadata: dict[str, Any]
     collector: Maker[C]
     workers: Sequence[Maker[Worker]]
@@ -80,7 +83,7 @@ class Simulation(Generic[C]):
         self._network = Network(self._faults)
         self._clock = self._network.clock
         self._result: Result[C] = Result(tasks=plan.tasks, history=self._clock.history)
-        self._hub = Hub(self._network, plan.tasks, plan.metadata)
+        self._distributor = DistributorSeat(self._network, plan.tasks, plan.again, plan.metadata)
         self._collector: CollectorSeat[C] | None = None
         self._seats: list[Seat] = []
         self._steps = 0
@@ -92,7 +95,7 @@ class Simulation(Generic[C]):
         """Let everybody take steps until the run is over."""
         try:
             actors = self._set_up()
-            while not self._hub.finished():
+            while not self._distributor.finished():
                 self._check_limits()
                 self._turn(actors)
         finally:
@@ -110,7 +113,7 @@ class Simulation(Generic[C]):
         self._collector = CollectorSeat(self._network, self._plan.collector, self._result)
         for number, maker in enumerate(self._plan.workers, 1):
             self._seats.append(Seat(self._network, maker, number, self._plan.check))
-        return [self._hub, self._collector, *self._seats]
+        return [self._distributor, self._collector, *self._seats]
 
     def _turn(self, actors: list[_Actor]) -> None:
         """Let each take a step; when nobody has anything to do, let time pass."""
@@ -129,7 +132,7 @@ class Simulation(Generic[C]):
     def _certain(self) -> list[float]:
         """List when something is due that brings the run on."""
         assert self._collector is not None  # noqa: S101 - _set_up made it
-        found = [self._network.next_late, self._hub.retry_at(), self._collector.certain_at()]
+        found = [self._network.next_late, self._distributor.certain_at(), self._collector.certain_at()]
         found += [seat.certain_at() for seat in self._seats]
         return [at for at in found if at is not None]
 
@@ -137,7 +140,7 @@ class Simulation(Generic[C]):
 
     def _check_limits(self) -> None:
         self._steps += 1
-        achieved = len(self._clock.history), self._hub.dispatch.acknowledged
+        achieved = len(self._clock.history), self._distributor.hub.dispatch.acknowledged
         if achieved != self._achieved:
             self._achieved, self._since = achieved, self._clock.now
         if self._steps > self._plan.max_steps:
@@ -146,7 +149,7 @@ class Simulation(Generic[C]):
             self._give_up(f"{self._plan.max_time:g} simulated seconds (max_time)")
 
     def _give_up(self, limit: str) -> None:
-        waiting = "; ".join(self._hub.waits_for())
+        waiting = "; ".join(self._distributor.hub.waits_for())
         raise SimulationLimitError(
             f"the run has not ended after {limit}. It had {self._counted()}. {waiting}. "
             f"Does a task never set is_complete?"
@@ -154,14 +157,17 @@ class Simulation(Generic[C]):
 
     def _stalled(self) -> str:
         workers = ", ".join(seat.state for seat in self._seats) or "none"
-        waiting = "; ".join(self._hub.waits_for()) or "everything is done, and a peer does not say goodbye"
+        waiting = (
+            "; ".join(self._distributor.hub.waits_for())
+            or "everything is done, and a peer does not say goodbye"
+        )
         return (
             f"nothing has happened for {PATIENCE:g} simulated seconds: {waiting}. "
             f"Workers: {workers}. The run had {self._counted()}"
         )
 
     def _counted(self) -> str:
-        count = self._hub.dispatch.statistics()
+        count = self._distributor.hub.dispatch.statistics()
         return (
             f"{count.handed_out} tasks handed out, {count.acknowledged} acknowledged, {count.failed} failed"
         )
@@ -172,7 +178,8 @@ class Simulation(Generic[C]):
             self._result.workers += seat.workers
         if self._collector is not None:
             self._collector.release()
-        count = self._hub.dispatch.statistics()
+        self._result.tasks = self._distributor.tasks
+        count = self._distributor.hub.dispatch.statistics()
         self._result.handed_out, self._result.acknowledged = count.handed_out, count.acknowledged
         self._result.failed, self._result.redelivered = count.failed, count.redelivered
         self._result.duration = round(self._clock.elapsed, 6)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from tests.unit.simulated.accounts import Accounts
     from tests.unit.simulated.links import Connection, Network
-    from tests.unit.simulated.notebook import Notebook
     from tests.unit.simulated.source import Numbers
+    from zmqpipeline.testing.notebook import Notebook
     from zmqpipeline.wire.envelope import Message
 
 #: the processes that there is one of

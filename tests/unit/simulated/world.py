@@ -10,8 +10,8 @@ from tests.unit.simulated.creditworker import CreditWorker
 from tests.unit.simulated.hub import COLLECTOR, HUB, Hub
 from tests.unit.simulated.links import ROOM, Connection, Link, Network
 from tests.unit.simulated.lockstep import LockstepWorker
-from tests.unit.simulated.notebook import Notebook
 from tests.unit.simulated.source import ALWAYS_FAILS, Numbers
+from zmqpipeline.testing.notebook import Notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
