@@ -70,6 +70,7 @@ def test_every_start_order(transport: str, first: str) -> None:
     run_all((order for order in itertools.permutations(FOUR) if order[0] == first), transport)
 
 
+@pytest.mark.matrix
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("first", ROLES)
 @pytest.mark.usefixtures("folder")

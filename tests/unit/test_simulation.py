@@ -177,21 +177,27 @@ class Pipeline(RuleBasedStateMachine):
 EXAMPLES = "ZMQPIPELINE_TEST_EXAMPLES"
 
 
-def budget() -> settings:
-    """Try few examples at a desk, more in CI and there the same each time, or as many as one likes."""
+def budget(examples: int) -> settings:
+    """Try so many examples, or as many as one likes; in CI the same ones each time."""
     chosen = os.environ.get(EXAMPLES)
-    in_ci = "CI" in os.environ
     return settings(
-        max_examples=int(chosen) if chosen else 2000 if in_ci else 300,
+        max_examples=int(chosen) if chosen else examples,
         stateful_step_count=40,
         deadline=None,
-        derandomize=in_ci and not chosen,
+        derandomize="CI" in os.environ and not chosen,
     )
 
 
-Pipeline.TestCase.settings = budget()
+class ManyPipelines(Pipeline):
+    """The same, and more of them."""
+
+
+Pipeline.TestCase.settings = budget(300)
+ManyPipelines.TestCase.settings = budget(2000)
 # an example takes 0.03 s, and one that fails is tried in many variations
-TestPipeline = pytest.mark.timeout(600 + 0.5 * budget().max_examples)(Pipeline.TestCase)
+TestPipeline = pytest.mark.timeout(600 + 0.5 * budget(300).max_examples)(Pipeline.TestCase)
+TestManyPipelines = pytest.mark.timeout(600 + 0.5 * budget(2000).max_examples)(ManyPipelines.TestCase)
+TestManyPipelines = pytest.mark.chaos(TestManyPipelines)
 
 
 def test_an_undisturbed_run_completes_and_repeats_only_what_failed() -> None:
