@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Process]
 
-#: the bound of the issue that this library sets itself
+pytestmark = pytest.mark.matrix
+
+#: what the library promises of a distributor, and what its peers should do with
 DISTRIBUTOR = 150
 WORKER = 80
 COLLECTOR = 120

@@ -78,6 +78,7 @@ def test_every_start_order_with_metadata(first: str) -> None:
     run_all((order for order in itertools.permutations(ROLES) if order[0] == first), "ipc")
 
 
+@pytest.mark.matrix
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("place", range(5))
 @pytest.mark.usefixtures("folder")
