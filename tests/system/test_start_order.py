@@ -64,7 +64,7 @@ FOUR = tuple(name for name in ROLES if name != "metadata")
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("first", FOUR)
-@pytest.mark.parametrize("transport", ["ipc", "tcp"])
+@pytest.mark.parametrize("transport", ["ipc", pytest.param("tcp", marks=pytest.mark.matrix)])
 @pytest.mark.usefixtures("folder")
 def test_every_start_order(transport: str, first: str) -> None:
     run_all((order for order in itertools.permutations(FOUR) if order[0] == first), transport)
