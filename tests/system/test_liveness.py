@@ -8,6 +8,7 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .conftest import Command, Running
+
+pytestmark = pytest.mark.chaos
 
 #: every role gives up a silent connection soon, and says often who it waits for
 QUICK = """
