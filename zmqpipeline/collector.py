@@ -365,7 +365,7 @@ class Collector(DeclaredRole, abc.ABC):
         goodbye = self._settlement.goodbye(ended=self._ended is not None)
         poller = self._poller(self.receiver)
         until = time.monotonic() + PARTING
-        answered = False
+        answered = self._settlement.run is None  # whom it has not met it need not tell
         while not answered and time.monotonic() < until and self._watches[0].connections:
             self._say(goodbye)
             self._poll(poller, min(until, time.monotonic() + HELLO_INTERVAL))
