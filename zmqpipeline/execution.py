@@ -25,13 +25,11 @@ class Done(NamedTuple):
     results: list[bytes]  #: packed; nothing where there is an error
     errors: dict[int, dict[str, Any]]  #: by place
 
-    @property
-    def size(self) -> int:
-        """How many bytes that is, about."""
-        return sum(map(len, self.results)) + sum(map(size_of_error, self.errors.values()))
-
     def runs(self) -> Iterator[tuple[int, list[bytes]]]:
         """List the results without an error between them, each time behind the place of the first one."""
+        if not self.errors:
+            yield self.first, self.results
+            return
         begin = 0
         for place in sorted(self.errors):
             yield self.first + begin, self.results[begin : place - self.first]
@@ -64,6 +62,7 @@ class Execution:
         #: whether its running task has passed its time limit
         self.abandoned = False
         self._taken = 0
+        self._left = math.inf  #: bytes of results and errors until the rest of the tasks is left
         self._lock = threading.Lock()
 
     def run(
@@ -84,37 +83,40 @@ class Execution:
 
         """
         pack, add = packer.pack, self.done.append
-        left = most
+        self._left = most
         for data in self.work.tasks:
-            if left <= 0:
-                return
             try:
                 result = call(data)
             except Exception as error:  # noqa: BLE001 - whatever user code raises is a failed attempt
-                left -= self.failed(describe(error))
+                if self.failed(describe(error)):
+                    return
                 continue
-            if result.__class__ is not dict:
+            if type(result) is not dict:
                 if result is None:
                     result = {}
                 elif not isinstance(result, dict):
-                    left -= self.failed(wrong_result(name, result))
+                    if self.failed(wrong_result(name, result)):
+                        return
                     continue
             try:
                 packed = pack(result)
-                size = len(packed)
-                if size > serializer.MAYBE_TOO_DEEP:
-                    serializer.check_depth(packed)
-                    left -= size
+                if len(packed) > serializer.MAYBE_TOO_DEEP and self._is_enough(packed):
+                    add(packed)
+                    return
             except Exception as error:  # noqa: BLE001 - a value may raise anything while it is packed
-                left -= self.failed(describe(serializer.serialization_error(result, "result", error)))
+                if self.failed(describe(serializer.serialization_error(result, "result", error))):
+                    return
                 continue
             add(packed)
+            if self._left <= 0:
+                return
 
-    def failed(self, error: dict[str, Any]) -> int:
-        """Note an error of the running task; tell how many bytes it has, about."""
+    def failed(self, error: dict[str, Any]) -> bool:
+        """Note an error of the running task; tell whether there is enough to be sent."""
         self.errors[len(self.done)] = error
         self.done.append(b"")
-        return size_of_error(error)
+        self._left -= size_of_error(error)
+        return self._left <= 0
 
     @property
     def position(self) -> int:
@@ -132,8 +134,10 @@ class Execution:
         with self._lock:
             first, done = self._taken, self.done[self._taken :]
             self._taken += len(done)
-        places = range(first, first + len(done))
-        errors = {place: self.errors[place] for place in self.errors if place in places}
+        errors = self.errors
+        if errors:
+            places = range(first, first + len(done))
+            errors = {place: errors[place] for place in list(errors) if place in places}
         return Done(first, done, errors)
 
     def take_rest(self, running: int = 1) -> list[Range]:
