@@ -85,31 +85,25 @@ class Execution:
         pack, add = packer.pack, self.done.append
         self._left = most
         for data in self.work.tasks:
+            result = None
             try:
                 result = call(data)
-            except Exception as error:  # noqa: BLE001 - whatever user code raises is a failed attempt
-                if self.failed(describe(error)):
-                    return
-                continue
-            if type(result) is not dict:
-                if result is None:
-                    result = {}
-                elif not isinstance(result, dict):
-                    if self.failed(wrong_result(name, result)):
-                        return
-                    continue
-            try:
+                if type(result) is not dict:
+                    result = dictionary(result, name)
                 packed = pack(result)
-                if len(packed) > serializer.MAYBE_TOO_DEEP and self._is_enough(packed):
-                    add(packed)
-                    return
-            except Exception as error:  # noqa: BLE001 - a value may raise anything while it is packed
-                if self.failed(describe(serializer.serialization_error(result, "result", error))):
-                    return
-                continue
-            add(packed)
-            if self._left <= 0:
+                enough = len(packed) > serializer.MAYBE_TOO_DEEP and self._is_enough(packed)
+            except Exception as error:  # noqa: BLE001 - whatever user code raises is a failed attempt
+                enough = self.failed(described(error, result))
+            else:
+                add(packed)
+            if enough:
                 return
+
+    def _is_enough(self, packed: bytes) -> bool:
+        """Check a result that is not small; tell whether there is enough to be sent."""
+        serializer.check_depth(packed)
+        self._left -= len(packed)
+        return self._left <= 0
 
     def failed(self, error: dict[str, Any]) -> bool:
         """Note an error of the running task; tell whether there is enough to be sent."""
@@ -151,7 +145,23 @@ class Execution:
         return taken
 
 
-def wrong_result(name: str, result: Any) -> dict[str, Any]:
-    """Describe a result of a wrong type: no further attempt would change it."""
-    error = TypeError(f"{name} returned {type(result).__name__}, expected a dictionary or None")
-    return describe(error, retry=False)
+class WrongResultError(TypeError):
+    """Raised for a result that is no dictionary: no further attempt would change it."""
+
+
+def dictionary(result: Any, name: str) -> dict[Any, Any]:
+    """Take what a method returned for a dictionary, or refuse it."""
+    if result is None:
+        return {}
+    if not isinstance(result, dict):
+        raise WrongResultError(f"{name} returned {type(result).__name__}, expected a dictionary or None")
+    return result
+
+
+def described(error: Exception, result: Any) -> dict[str, Any]:
+    """Describe what a method has raised, or what is wrong with the result that it returned."""
+    if isinstance(error, WrongResultError):
+        return describe(TypeError(str(error)), retry=False)
+    if result is None:
+        return describe(error)
+    return describe(serializer.serialization_error(result, "result", error))

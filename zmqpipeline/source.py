@@ -164,7 +164,7 @@ class TaskSource:
 
     def _packed(self, count: int) -> bytes:
         """Take what the calls have made, checked."""
-        packed = self._packer.bytes()
+        packed: bytes = self._packer.bytes()
         if len(packed) > serializer.MAYBE_TOO_DEEP:
             self._check_large(packed, count)
         return packed
