@@ -25,7 +25,7 @@ BATCH_BYTES = 1024 * 1024
 MOST_CALLS = 16
 #: no more of them than take so long, in seconds: neither time nor bytes get out of hand meanwhile
 QUICK = 0.00002
-#: and a single one once they took so long, in seconds: a batch does not wait for several slow ones
+#: a batch is closed, and a single one made next, once they took so long, in seconds
 SLOW_HANDLE = 0.0001
 #: a packer that has grown larger than this is replaced, in bytes
 KEEP_BUFFER = 1024 * 1024
@@ -146,7 +146,8 @@ class TaskSource:
                 if task.is_complete:
                     return self._packed(count), count
             now = perf_counter()
-            if self._pause(now - before) >= BATCH_BYTES or now > close_at or count >= limit:
+            is_over = now - before > SLOW_HANDLE or now > close_at or count >= limit
+            if self._pause(now - before) >= BATCH_BYTES or is_over:
                 return self._packed(count), count
             before = now
 
@@ -158,7 +159,7 @@ class TaskSource:
         if seconds < QUICK:
             self._stride = min(2 * self._stride, MOST_CALLS)
             return 0
-        self._stride = max(1, self._stride // 2) if seconds < SLOW_HANDLE else 1
+        self._stride = 1 if seconds > SLOW_HANDLE else max(1, self._stride // 2)
         with self._packer.getbuffer() as made:
             return len(made)
 
