@@ -311,7 +311,7 @@ def test_every_acknowledgement_arrives_once_and_in_order(steps: list[str]) -> No
         for step in ("wait", "send", "take", "confirm"):
             getattr(both, step)()
     ids = [spread(ack.ids or []) for ack in both.taken]
-    assert sum(ids, []) == list(range(both.settled))
+    assert [number for one in ids for number in one] == list(range(both.settled))
     assert [ack.count for ack in both.taken] == [sum(map(len, ids[:place])) for place in range(len(ids))]
     assert both.settlement.unconfirmed == 0
 
