@@ -1,0 +1,1 @@
+"""Measures this library beside bare ZeroMQ sockets, on this machine: ``zmqpipeline bench``."""
