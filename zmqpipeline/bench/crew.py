@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.bench import seat
 from zmqpipeline.bench.failure import BenchError
-from zmqpipeline.cli.process import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +51,8 @@ class Member:
     popen: subprocess.Popen[bytes]
     descriptor: int
     begun: int
-    lines: Lines = field(default_factory=Lines)
+    #: what came behind its last whole line
+    rest: bytes = field(default=b"", repr=False)
     #: how much memory it has had at most, in MiB; known when it has ended
     memory: float = 0.0
 
@@ -172,7 +172,8 @@ class Crew:
             member: Member = key.data
             data = os.read(member.descriptor, 65536)
             if data:
-                self._take(member, member.lines.feed(data))
+                *lines, member.rest = (member.rest + data).split(b"\n")
+                self._take(member, lines)
             else:
                 self._selector.unregister(member.descriptor)
                 self._check(member)
