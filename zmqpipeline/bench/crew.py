@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 PARTING = 30.0
 
 
+def search_path() -> list[str]:
+    """List where this process finds its modules, so that one in another folder finds the same."""
+    return [str(Path(path).absolute()) for path in sys.path]
+
+
 @dataclass(eq=False)
 class Member:
     """One process.
@@ -107,8 +112,7 @@ class Crew:
             "function": function.__name__,
             "arguments": arguments,
         }
-        # the modules that this process can import, wherever it was started
-        paths = [path or str(Path.cwd()) for path in sys.path]
+        paths = search_path()
         code = (
             f"import sys, runpy; sys.path[:] = {paths!r}; runpy.run_path({seat.__file__!r}, None, '__main__')"
         )
