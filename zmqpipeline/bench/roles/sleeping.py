@@ -1,0 +1,116 @@
+"""Our roles for tasks that take their time: each sleeps."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import zmqpipeline
+from zmqpipeline import EndpointAddress, TaskType
+from zmqpipeline.bench import schedule
+
+if TYPE_CHECKING:
+    from zmqpipeline.bench.seat import Post
+
+TaskType.register_type("SLEEP")
+TaskType.register_type("AFTER")
+
+
+def distributor(post: Post, where: dict[str, str], count: int, short: float, long: float) -> None:
+    """Hand out the tasks of a schedule, and tell the time from the first one to the last acknowledgement."""
+    durations = schedule.durations(count, short, long)
+
+    class Sleep(zmqpipeline.Task):
+        task_type = TaskType("SLEEP")
+        endpoint = EndpointAddress(where["tasks"])
+        dependencies: list[TaskType] = []  # noqa: RUF012 - as the tutorial declares it
+        n_count = 0
+        begun = 0.0
+
+        def handle(self, data: dict[str, Any], address: bytes, msgtype: str) -> dict[str, Any]:  # noqa: ARG002
+            if not self.n_count:
+                Sleep.begun = time.perf_counter()
+            self.n_count += 1
+            if self.n_count >= count:
+                self.is_complete = True
+            return {"i": self.n_count, "s": durations[self.n_count - 1]}
+
+    class After(zmqpipeline.Task):
+        """What depends on others is initialized when these are acknowledged."""
+
+        task_type = TaskType("AFTER")
+        endpoint = EndpointAddress(where["after"])
+        dependencies = [TaskType("SLEEP")]  # noqa: RUF012
+
+        def initialize(self, metadata: dict[str, Any] = {}) -> None:  # noqa: ARG002, B006
+            post.tell("timed", seconds=time.perf_counter() - Sleep.begun)
+            self.is_complete = True
+
+        def handle(self, data: dict[str, Any], address: bytes, msgtype: str) -> None:
+            """Do nothing: it is complete already."""
+
+    results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
+    role = zmqpipeline.Distributor(results, acks, tasks=[Sleep, After])
+    role.on_event = post.tell
+    role.run()
+
+
+def worker(post: Post, where: dict[str, str]) -> None:
+    """Sleep, one task after the other."""
+
+    class Sleeper(zmqpipeline.SingleThreadedWorker):
+        task_type = TaskType("SLEEP")
+        endpoint = EndpointAddress(where["tasks"])
+        collector_endpoint = EndpointAddress(where["results"])
+
+        def init_worker(self) -> None:
+            post.meet()
+
+        def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+            time.sleep(data["s"])
+            return {"r": data["i"]}
+
+    Sleeper().run()
+
+
+def threaded_worker(post: Post, where: dict[str, str], threads: int) -> None:
+    """Sleep in threads."""
+
+    class Sleeper(zmqpipeline.MultiThreadedWorker):
+        task_type = TaskType("SLEEP")
+        endpoint = EndpointAddress(where["tasks"])
+        collector_endpoint = EndpointAddress(where["results"])
+        n_threads = threads
+
+        def init_worker(self) -> None:
+            post.meet()
+
+        def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+            return data
+
+        def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any]:  # noqa: ARG002
+            time.sleep(data["s"])
+            return {"r": data["i"]}
+
+    Sleeper().run()
+
+
+def collector(post: Post, where: dict[str, str]) -> None:
+    """Count what comes."""
+
+    class Count(zmqpipeline.Collector):
+        endpoint = EndpointAddress(where["results"])
+        ack_endpoint = EndpointAddress(where["acks"])
+        n_results = 0
+        total = 0
+
+        def handle_collection(self, data: dict[str, Any], task_type: str, msgtype: str) -> None:  # noqa: ARG002
+            self.n_results += 1
+            self.total += data["r"]
+
+        def handle_finished(self, data: Any, task_type: str) -> None:  # noqa: ARG002
+            post.tell("done", seen=self.n_results, total=self.total)
+
+    role = Count()
+    role.on_event = post.tell
+    role.run()
