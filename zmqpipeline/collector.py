@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
 
+from zmqpipeline import feedback
 from zmqpipeline._version import __version__
 from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.delivery.settlement import Settlement
 from zmqpipeline.descriptors import EndpointAddress
-from zmqpipeline.errors import SerializationError
 from zmqpipeline.results import NO_RESULTS, Results
 from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT
-from zmqpipeline.wire import envelope, messages, serializer, sockets
+from zmqpipeline.wire import envelope, messages, sockets
 
 if TYPE_CHECKING:
     from zmqpipeline.role import Socket
@@ -237,16 +237,15 @@ class Collector(DeclaredRole, abc.ABC):
 
     def _handle(self, task: str, ranges: list[tuple[int, int]], data: list[Any]) -> None:
         """Call handle_collection() for each result; what was handled is acknowledged, whatever happens."""
-        said: list[dict[str, Any] | None] = []
-        speaks = self._has_ack_data
+        said: list[bytes] = []
         self._current = results = Results(self._settlement.run or "", task, ranges, data)
         handled = 0
         try:
             with self._user_code():
-                for answer in map(self.handle_collection, results.items, repeat(task), repeat(_DATA)):
-                    if answer is not None or speaks:
-                        said.extend([None] * (results.taken - len(said)))
-                        said[-1] = self._feedback(answer)
+                if self._has_ack_data:
+                    self._speak(results, task, said)
+                else:
+                    self._listen(results, task, said)
             handled = len(data)
         except BaseException:
             # the last one that was taken has an answer, or is the one that raised
@@ -254,30 +253,25 @@ class Collector(DeclaredRole, abc.ABC):
             raise
         finally:
             if said:
-                said.extend([None] * (handled - len(said)))
+                said.extend([feedback.NOTHING] * (handled - len(said)))
             self._settlement.settle(task, envelope.part(ranges, 0, handled), feedback=said or None)
 
-    def _feedback(self, answer: Any) -> dict[str, Any]:
-        """Put together what the task is told with an ACK."""
-        if answer is not None and not isinstance(answer, dict):
-            raise TypeError(
-                f"{type(self).__qualname__}.handle_collection returned {type(answer).__name__}, "
-                f"expected a dictionary or None"
-            )
-        said = self.get_ack_data() if self._has_ack_data else {}
-        if not isinstance(said, dict):
-            raise TypeError(
-                f"{type(self).__qualname__}.get_ack_data returned {type(said).__name__}, "
-                f"expected a dictionary"
-            )
-        try:
-            # packed at once, because the program may reuse its dictionaries
-            copy: dict[str, Any] = serializer.deserialize(serializer.serialize({**said, **(answer or {})}))
-        except SerializationError as error:
-            raise SerializationError(
-                f"{type(self).__qualname__}.handle_collection or get_ack_data: {error}"
-            ) from error
-        return copy
+    def _listen(self, results: Results, task: str, said: list[bytes]) -> None:
+        """Handle results; the program has something to say to a few of them, or to none."""
+        for answer in map(self.handle_collection, results.items, repeat(task), repeat(_DATA)):
+            if answer is not None:
+                said.extend([feedback.NOTHING] * (results.taken - 1 - len(said)))
+                said.append(feedback.packed(type(self), feedback.together(type(self), {}, answer)))
+
+    def _speak(self, results: Results, task: str, said: list[bytes]) -> None:
+        """Handle results; the program says something to each."""
+        handle, speak, cls = self.handle_collection, self.get_ack_data, type(self)
+        for item in results.items:
+            answer = handle(item, task, _DATA)
+            words = speak()
+            if answer is not None or type(words) is not dict:
+                words = feedback.together(cls, words, answer)
+            said.append(feedback.packed(cls, words))
 
     def _collect_failure(self, message: Message) -> None:
         if message.id is None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zmqpipeline.delivery.settlement import CONFIRM_TIMEOUT, Settlement
-from zmqpipeline.wire.envelope import Message
+from zmqpipeline.wire.envelope import Message, decode, encode
+from zmqpipeline.wire.serializer import serialize
 
 if TYPE_CHECKING:
     from zmqpipeline.delivery.intervals import Range
@@ -151,7 +152,7 @@ def test_fresh_ones_are_those_that_no_message_had_before(arrivals: list[list[Ran
 def test_acknowledgements_are_numbered_and_say_how_many_came_before() -> None:
     settlement = started()
     settlement.settle("t", [(0, 3)])
-    settlement.settle("u", [(0, 1), (5, 1)], feedback=[None, {"a": 1}])
+    settlement.settle("u", [(0, 1), (5, 1)], feedback=[serialize(None), serialize({"a": 1})])
     settlement.settle("t", [(3, 1)], failed=True)
     acks = send(settlement)
     assert [(ack.type, ack.run, ack.life) for ack in acks] == [("ACK", RUN, LIFE)] * 3
@@ -162,7 +163,8 @@ def test_acknowledgements_are_numbered_and_say_how_many_came_before() -> None:
     ]
     assert [ack.number for ack in acks] == [1, 2, 3]
     assert [ack.count for ack in acks] == [0, 3, 5]
-    assert [ack.data for ack in acks] == [{}, [None, {"a": 1}], {}]
+    opened = [decode(encode(ack)) for ack in acks]
+    assert [ack and ack.data for ack in opened] == [{}, [None, {"a": 1}], {}]
     assert [ack.failed for ack in acks] == [None, None, [(3, 1)]]
 
 
@@ -199,7 +201,7 @@ def test_what_is_settled_before_an_ack_leaves_goes_with_it() -> None:
     settlement.settle("u", [(0, 1)])
     settlement.settle("u", [(1, 1)], failed=True)
     settlement.settle("u", [(2, 1)])
-    settlement.settle("u", [(3, 1)], feedback=[{"a": 1}])
+    settlement.settle("u", [(3, 1)], feedback=[serialize({"a": 1})])
     settlement.settle("u", [(4, 1)], again=True)
     assert [(ack.task, ack.ids, ack.count) for ack in send(settlement)] == [
         ("t", [(0, 3), (7, 1)], 0),

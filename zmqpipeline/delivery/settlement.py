@@ -95,7 +95,7 @@ class Settlement:
         task: str,
         ranges: list[Range],
         *,
-        feedback: list[Any] | None = None,
+        feedback: list[bytes] | None = None,
         failed: bool = False,
         again: bool = False,
     ) -> None:
@@ -108,7 +108,7 @@ class Settlement:
         ranges
             their ids, in the order in which they were handled
         feedback
-            what the program has to say to each, in the same order, if it says anything
+            what the program has to say to each, packed, in the same order, if it says anything
         failed
             whether these are failures
         again
@@ -129,7 +129,6 @@ class Settlement:
         ack = Message(
             messages.MESSAGE_TYPE_ACK,
             task,
-            feedback if feedback is not None else {},
             run=self.run,
             life=self.life,
             ids=ranges,
@@ -137,6 +136,8 @@ class Settlement:
             count=self.collected,
             failed=ranges if failed else None,
         )
+        if feedback is not None:
+            ack.body, ack.n = b"".join(feedback), len(feedback)
         if again:
             self.duplicates += total
         else:

@@ -8,7 +8,7 @@ from tests.unit.simulated.accounts import each
 from tests.unit.simulated.hub import METADATA
 from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.delivery.settlement import Settlement
-from zmqpipeline.wire import envelope, messages
+from zmqpipeline.wire import envelope, messages, serializer
 
 if TYPE_CHECKING:
     from tests.unit.simulated.accounts import Accounts
@@ -93,7 +93,7 @@ class Collector:
             if task_id in new:
                 self._handle(message, task_id, item, failed=failed)
         again = [part for ids in message.ranges for part in new.missing(*ids)]
-        feedback = [{"id": task_id} for task_id in new]
+        feedback = [serializer.serialize({"id": task_id}) for task_id in new]
         self._settle(message.task, new.ranges(), feedback=feedback, failed=failed)
         self._settle(message.task, again, again=True)
 

@@ -1,0 +1,49 @@
+"""What a collector says to tasks, beside that their results are acknowledged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zmqpipeline.errors import SerializationError
+from zmqpipeline.wire import serializer
+
+#: what is said to a task about which nothing is said, packed
+NOTHING = serializer.serialize(None)
+
+
+def together(collector: type, words: Any, answer: Any) -> dict[str, Any]:
+    """Put together what get_ack_data() and handle_collection() of a collector have returned.
+
+    Raises
+    ------
+    TypeError
+        if the first is no dictionary, or the second neither one nor None
+
+    """
+    if not isinstance(words, dict):
+        raise TypeError(
+            f"{collector.__qualname__}.get_ack_data returned {type(words).__name__}, expected a dictionary"
+        )
+    if not isinstance(answer, dict | None):
+        raise TypeError(
+            f"{collector.__qualname__}.handle_collection returned {type(answer).__name__}, "
+            f"expected a dictionary or None"
+        )
+    return {**words, **(answer or {})}
+
+
+def packed(collector: type, words: dict[str, Any]) -> bytes:
+    """Pack what is said; at once, because the program may use its dictionaries again.
+
+    Raises
+    ------
+    SerializationError
+        if that cannot be done
+
+    """
+    try:
+        return serializer.serialize(words)
+    except SerializationError as error:
+        raise SerializationError(
+            f"{collector.__qualname__}.handle_collection or get_ack_data: {error}"
+        ) from error
