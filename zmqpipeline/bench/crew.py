@@ -82,6 +82,7 @@ class Crew:
     def __init__(self) -> None:
         self.members: list[Member] = []
         self._words: deque[Word] = deque()
+        self._prepared: list[Member] = []
         self._selector = selectors.DefaultSelector()
         self._folder = tempfile.TemporaryDirectory(prefix="zmqpipeline-bench-", ignore_cleanup_errors=True)
 
@@ -145,15 +146,15 @@ class Crew:
         """
         while sum(said.word == word for said in self._words) < times:
             self.listen(None)
-        found = [said for said in self._words if said.word == word][:times]
+        found = self.taken(word)
+        self._words.extendleft(reversed(found[times:]))
+        return found[:times]
+
+    def taken(self, word: str) -> list[Word]:
+        """Take every such word that was said already."""
+        found = [said for said in self._words if said.word == word]
         for said in found:
             self._words.remove(said)
-        return found
-
-    def heard(self) -> list[Word]:
-        """Take everything that was said and not taken yet."""
-        found = list(self._words)
-        self._words.clear()
         return found
 
     def listen(self, timeout: float | None) -> None:
@@ -178,8 +179,17 @@ class Crew:
 
     def gather(self, times: int) -> None:
         """Wait until so many processes are prepared, and let them go on together."""
-        for said in self.hear("prepared", times):
-            said.member.release()
+        self.prepared(times)
+        self.release()
+
+    def prepared(self, times: int) -> None:
+        """Wait until so many processes are prepared."""
+        self._prepared = [said.member for said in self.hear("prepared", times)]
+
+    def release(self) -> None:
+        """Let those that are prepared go on."""
+        for member in self._prepared:
+            member.release()
 
     def finish(self) -> None:
         """Let everybody go on, and wait until all have ended.
