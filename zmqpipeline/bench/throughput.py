@@ -46,7 +46,7 @@ class Setting:
 
     """
 
-    count: int = 300_000
+    count: int = 1_000_000
     workers: int = 2
     transport: str = "ipc"
     memory: bool = False
@@ -128,7 +128,7 @@ def check(name: str, found: dict[str, Any], count: int) -> None:
 
 
 def _cases(options: Options) -> list[Case]:
-    count = options.count(300_000, 50_000)
+    count = options.count(1_000_000, 50_000)
     workers = options.workers or ((1, 2, 8) if options.full else (2,))
     transports = options.transports or (addresses.TRANSPORTS if options.full else ("ipc",))
     return [_case(Setting(count, number, transport)) for transport in transports for number in workers]

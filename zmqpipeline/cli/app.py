@@ -10,6 +10,7 @@ import click
 from zmqpipeline import __version__
 from zmqpipeline.cli import build, exits, logs, roles
 from zmqpipeline.cli import run as running
+from zmqpipeline.cli.bench import bench
 from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.program import ROLES
@@ -85,6 +86,7 @@ def _role_command(name: str) -> click.Command:
     )
 
 
+group.add_command(bench)
 for _name in ROLES:
     group.add_command(_role_command(_name))
 
