@@ -12,14 +12,14 @@ An adapter imports its package at its top. Nothing imports an adapter but
 package that is missing, broken or hangs is one line of the report.
 """
 
-#: the adapters, as modules of this package, by the names that the report uses
+#: the modules of the adapters, by the names that the report uses
 PEERS = {
-    "multiprocessing.Pool": "pool",
-    "ProcessPoolExecutor": "executor",
-    "joblib": "joblib",
-    "Pypeln": "pypeln",
-    "dask.distributed": "dask",
-    "Celery": "celery",
-    "Dramatiq": "dramatiq",
-    "Ray": "ray",
+    "multiprocessing.Pool": "peers.pool",
+    "ProcessPoolExecutor": "peers.executor",
+    "joblib": "peers.joblib",
+    "Pypeln": "peers.pypeln",
+    "dask.distributed": "peers.dask",
+    "Celery": "peers.celery",
+    "Dramatiq": "peers.dramatiq",
+    "Ray": "peers.ray",
 }

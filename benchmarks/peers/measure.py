@@ -15,8 +15,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __name__ as package
-
 if TYPE_CHECKING:
     from .peer import Peer
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 def find(module: str) -> tuple[Peer | None, str | None]:
     """Import an adapter; tell instead why that cannot be done."""
     try:
-        peer: Peer = importlib.import_module(f"{package}.{module}").PEER
+        peer: Peer = importlib.import_module(module).PEER
     except ModuleNotFoundError as problem:
         return None, f"the package {problem.name} is not installed"
     return peer, peer.missing()
