@@ -25,13 +25,11 @@ class Done(NamedTuple):
     results: list[bytes]  #: packed; nothing where there is an error
     errors: dict[int, dict[str, Any]]  #: by place
 
-    @property
-    def size(self) -> int:
-        """How many bytes that is, about."""
-        return sum(map(len, self.results)) + sum(map(size_of_error, self.errors.values()))
-
     def runs(self) -> Iterator[tuple[int, list[bytes]]]:
         """List the results without an error between them, each time behind the place of the first one."""
+        if not self.errors:
+            yield self.first, self.results
+            return
         begin = 0
         for place in sorted(self.errors):
             yield self.first + begin, self.results[begin : place - self.first]
@@ -64,6 +62,7 @@ class Execution:
         #: whether its running task has passed its time limit
         self.abandoned = False
         self._taken = 0
+        self._left = math.inf  #: bytes of results and errors until the rest of the tasks is left
         self._lock = threading.Lock()
 
     def run(
@@ -84,37 +83,34 @@ class Execution:
 
         """
         pack, add = packer.pack, self.done.append
-        left = most
+        self._left = most
         for data in self.work.tasks:
-            if left <= 0:
-                return
+            result = None
             try:
                 result = call(data)
-            except Exception as error:  # noqa: BLE001 - whatever user code raises is a failed attempt
-                left -= self.failed(describe(error))
-                continue
-            if result.__class__ is not dict:
-                if result is None:
-                    result = {}
-                elif not isinstance(result, dict):
-                    left -= self.failed(wrong_result(name, result))
-                    continue
-            try:
+                if type(result) is not dict:
+                    result = dictionary(result, name)
                 packed = pack(result)
-                size = len(packed)
-                if size > serializer.MAYBE_TOO_DEEP:
-                    serializer.check_depth(packed)
-                    left -= size
-            except Exception as error:  # noqa: BLE001 - a value may raise anything while it is packed
-                left -= self.failed(describe(serializer.serialization_error(result, "result", error)))
-                continue
-            add(packed)
+                enough = len(packed) > serializer.MAYBE_TOO_DEEP and self._is_enough(packed)
+            except Exception as error:  # noqa: BLE001 - whatever user code raises is a failed attempt
+                enough = self.failed(described(error, result))
+            else:
+                add(packed)
+            if enough:
+                return
 
-    def failed(self, error: dict[str, Any]) -> int:
-        """Note an error of the running task; tell how many bytes it has, about."""
+    def _is_enough(self, packed: bytes) -> bool:
+        """Check a result that is not small; tell whether there is enough to be sent."""
+        serializer.check_depth(packed)
+        self._left -= len(packed)
+        return self._left <= 0
+
+    def failed(self, error: dict[str, Any]) -> bool:
+        """Note an error of the running task; tell whether there is enough to be sent."""
         self.errors[len(self.done)] = error
         self.done.append(b"")
-        return size_of_error(error)
+        self._left -= size_of_error(error)
+        return self._left <= 0
 
     @property
     def position(self) -> int:
@@ -132,8 +128,10 @@ class Execution:
         with self._lock:
             first, done = self._taken, self.done[self._taken :]
             self._taken += len(done)
-        places = range(first, first + len(done))
-        errors = {place: self.errors[place] for place in self.errors if place in places}
+        errors = self.errors
+        if errors:
+            places = range(first, first + len(done))
+            errors = {place: errors[place] for place in list(errors) if place in places}
         return Done(first, done, errors)
 
     def take_rest(self, running: int = 1) -> list[Range]:
@@ -147,7 +145,23 @@ class Execution:
         return taken
 
 
-def wrong_result(name: str, result: Any) -> dict[str, Any]:
-    """Describe a result of a wrong type: no further attempt would change it."""
-    error = TypeError(f"{name} returned {type(result).__name__}, expected a dictionary or None")
-    return describe(error, retry=False)
+class WrongResultError(TypeError):
+    """Raised for a result that is no dictionary: no further attempt would change it."""
+
+
+def dictionary(result: Any, name: str) -> dict[Any, Any]:
+    """Take what a method returned for a dictionary, or refuse it."""
+    if result is None:
+        return {}
+    if not isinstance(result, dict):
+        raise WrongResultError(f"{name} returned {type(result).__name__}, expected a dictionary or None")
+    return result
+
+
+def described(error: Exception, result: Any) -> dict[str, Any]:
+    """Describe what a method has raised, or what is wrong with the result that it returned."""
+    if isinstance(error, WrongResultError):
+        return describe(TypeError(str(error)), retry=False)
+    if result is None:
+        return describe(error)
+    return describe(serializer.serialization_error(result, "result", error))

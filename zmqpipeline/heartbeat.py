@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: how often it is looked whether a call takes long, in seconds, while there are calls
 GLANCE = 0.01
+#: and so many times without one, until it waits to be woken by the next
+_IDLE_GLANCES = 20
 #: a call that takes so long is a slow one, in seconds
 SLOW = 0.02
 #: the exit code of a process that ended itself because its only thread passed the time limit
@@ -48,8 +50,10 @@ class Shared:
     executions: list[Execution | None]
     max_message: int = sockets.MAX_MESSAGE_SIZE
     lock: threading.RLock = field(default_factory=threading.RLock)
-    #: set when there is something to watch
+    #: set when there is something to watch, if the heartbeat is :attr:`asleep`
     wake: threading.Event = field(default_factory=threading.Event)
+    #: whether the heartbeat has seen nothing to watch for a while, and has to be woken: that is expensive
+    asleep: bool = False
     #: whether results wait for room to be sent
     backlog: bool = False
     #: whether everything was given back, and the worker has to say that it has room again
@@ -144,12 +148,13 @@ class Heartbeat(threading.Thread):
     def _watch(self) -> None:
         shared = self._shared
         beat_at = time.monotonic()  # at once, so that the distributor knows this connection
+        idle = 0
         while not self._stopped.is_set():
-            if any(shared.executions):
+            idle = 0 if any(shared.executions) else idle + 1
+            if idle < _IDLE_GLANCES:
                 self._stopped.wait(GLANCE)
             else:
-                shared.wake.wait(max(0.0, beat_at - time.monotonic()))
-                shared.wake.clear()
+                self._sleep(max(0.0, beat_at - time.monotonic()))
             now = time.monotonic()
             if now >= beat_at:
                 beat_at = now + self._interval
@@ -158,6 +163,15 @@ class Heartbeat(threading.Thread):
                 self._look(index, execution, now)
             self._reporter.results.flush()
             self._reporter.distributor.flush()
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait to be woken by the next execution."""
+        shared = self._shared
+        shared.wake.clear()
+        shared.asleep = True
+        if not any(shared.executions):  # one that began before may not have seen it
+            shared.wake.wait(seconds)
+        shared.asleep = False
 
     def _beat(self) -> None:
         if self._shared.backlog:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.credit import ROUND_BYTES
-from zmqpipeline.failure import describe
+from zmqpipeline.failure import describe, size_of_error
 from zmqpipeline.wire import envelope
 
 if TYPE_CHECKING:
@@ -63,11 +63,14 @@ class Reporter:
 
         """
         done = execution.take_done()
+        size = 0
         for place, error in done.errors.items():
+            size += size_of_error(error)
             self.fail(assignment, execution.work, place, error)
         for place, results in done.runs():
-            self._send(assignment, execution.work, place, results, max_message - envelope.ENVELOPE_BYTES)
-        return done.size
+            limit = max_message - envelope.ENVELOPE_BYTES
+            size += self._send(assignment, execution.work, place, results, limit)
+        return size
 
     def fail(self, assignment: Assignment, work: Work, place: int, error: dict[str, Any]) -> None:
         """Report that the task at a place of some work failed."""
@@ -78,15 +81,16 @@ class Reporter:
         )  # fmt: skip
         self.tell(assignment.failure(work, task_id, error))
 
-    def _send(self, assignment: Assignment, work: Work, place: int, results: list[bytes], limit: int) -> None:
+    def _send(self, assignment: Assignment, work: Work, place: int, results: list[bytes], limit: int) -> int:
         """Send results in messages that are not too large; one that is too large by itself has failed.
 
-        ``place`` is that of the first one in the work.
+        ``place`` is that of the first one in the work. Tells how many bytes they have.
         """
         most = min(limit, ROUND_BYTES)
-        if sum(map(len, results)) <= most:
-            self._send_part(assignment, work, place, results)
-            return
+        body = b"".join(results)
+        if len(body) <= most:
+            self._send_part(assignment, work, place, results, body)
+            return len(body)
         start = size = 0
         for index, packed in enumerate(results):
             if len(packed) > limit:
@@ -99,11 +103,15 @@ class Reporter:
             else:
                 size += len(packed)
         self._send_part(assignment, work, place + start, results[start:])
+        return len(body)
 
-    def _send_part(self, assignment: Assignment, work: Work, place: int, results: list[bytes]) -> None:
+    def _send_part(
+        self, assignment: Assignment, work: Work, place: int, results: list[bytes], body: bytes | None = None
+    ) -> None:
         if results:
             ids = envelope.part(work.ids, place, len(results))
-            self.results.put(envelope.encode(assignment.results(work, ids, b"".join(results))))
+            packed = b"".join(results) if body is None else body
+            self.results.put(envelope.encode(assignment.results(work, ids, packed)))
 
 
 def _too_large(size: int, limit: int) -> dict[str, Any]:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import partial
-from itertools import repeat
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.errors import SerializationError
 from zmqpipeline.task import Task
 from zmqpipeline.wire import serializer
-from zmqpipeline.wire.envelope import ENVELOPE_BYTES
+from zmqpipeline.wire.envelope import ENVELOPE_BYTES, cut
 from zmqpipeline.wire.messages import MESSAGE_TYPE_READY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 #: a batch is closed so long after its first task, in seconds
 BATCH_TIME = 0.001
-#: or at once, after a handle() that took so long
-SLOW_HANDLE = 0.0001
 #: or when it weighs so much, packed, in bytes
 BATCH_BYTES = 1024 * 1024
+#: so many calls of handle() at the most are made before the clock is looked at: that takes as long as a call
+MOST_CALLS = 16
+#: no more of them than take so long, in seconds: neither time nor bytes get out of hand meanwhile
+QUICK = 0.00002
+#: a batch is closed, and a single one made next, once they took so long, in seconds
+SLOW_HANDLE = 0.0001
 #: a packer that has grown larger than this is replaced, in bytes
 KEEP_BUFFER = 1024 * 1024
 
@@ -60,7 +63,8 @@ class TaskSource:
         self._max_message = max_message
         self._user_code = user_code
         self._metadata: dict[str, Any] = {}
-        self._pack = serializer.make_packer().pack
+        self._packer = serializer.make_packer(autoreset=False)
+        self._stride = 1  #: how often handle() is called before the clock is looked at
         #: what an earlier life of the distributor knew: whether the task was complete, and its checkpoint
         self._past: tuple[bool, dict[str, Any]] | None = None
 
@@ -111,49 +115,70 @@ class TaskSource:
             if handle() returns what is neither a dictionary nor None, or cannot be packed
 
         """
-        task = self.task
         with self._user_code():
-            packed = self._made(limit, address)
-        task.n_sent += len(packed)
-        body = b"".join(packed)
+            body, count = self._made(limit, address)
+        self.task.n_sent += count
         if len(body) > KEEP_BUFFER:  # a packer keeps the largest buffer that it ever had
-            self._pack = serializer.make_packer().pack
-        return body, len(packed)
+            self._packer = serializer.make_packer(autoreset=False)
+        return body, count
 
-    def _made(self, limit: int, address: bytes) -> list[bytes]:
-        """Call handle(), and pack what each call returned before the next one."""
-        task, pack, room = self.task, self._pack, BATCH_BYTES
-        packed: list[bytes] = []
+    def _made(self, limit: int, address: bytes) -> tuple[bytes, int]:
+        """Call handle(), each time with a new copy of the metadata; tell what that made, and how many.
+
+        What each call returned is packed before the next one, because the program may use it again.
+        """
+        task, call, metadata, packer = self.task, self._caller(), self._metadata, self._packer
+        pack = packer.pack
+        packer.reset()  # what an interrupted call has left
+        count = 0
         before = perf_counter()
         close_at = before + BATCH_TIME
-        for made in self._calls(limit, address):
-            if made.__class__ is not dict:
-                made = self._dictionary(made)  # noqa: PLW2901 - None stands for an empty one
-            try:
-                one = pack(made)
-                size = len(one)
-                if size > serializer.MAYBE_TOO_DEEP:
-                    self._check_large(one)
-            except Exception as error:
-                raise self._explained(made, error) from error
-            packed.append(one)
-            room -= size
+        while True:
+            for _ in range(min(self._stride, limit - count)):
+                made = call({**metadata}, address, MESSAGE_TYPE_READY)
+                if type(made) is not dict:
+                    made = self._dictionary(made)
+                try:
+                    pack(made)
+                except Exception as error:
+                    raise self._explained(made, error) from error
+                count += 1
+                if task.is_complete:
+                    return self._packed(count), count
             now = perf_counter()
-            if task.is_complete or now - before > SLOW_HANDLE or now > close_at or room <= 0:
-                break
+            is_over = now - before > SLOW_HANDLE or now > close_at or count >= limit
+            if self._pause(now - before) >= BATCH_BYTES or is_over:
+                return self._packed(count), count
             before = now
+
+    def _pause(self, seconds: float) -> int:
+        """Choose how many calls to make before the next look, by how long the last few took.
+
+        Returns the bytes that are there, if it took long enough for many.
+        """
+        if seconds < QUICK:
+            self._stride = min(2 * self._stride, MOST_CALLS)
+            return 0
+        self._stride = 1 if seconds > SLOW_HANDLE else max(1, self._stride // 2)
+        with self._packer.getbuffer() as made:
+            return len(made)
+
+    def _packed(self, count: int) -> bytes:
+        """Take what the calls have made, checked."""
+        packed: bytes = self._packer.bytes()
+        if len(packed) > serializer.MAYBE_TOO_DEEP:
+            self._check_large(packed, count)
         return packed
 
-    def _calls(self, limit: int, address: bytes) -> Iterator[Any]:
-        """Call handle() whenever the next of its answers is asked for; with a new copy of the metadata."""
+    def _caller(self) -> Callable[[dict[str, Any], bytes, str], Any]:
+        """Return handle(), with the data of the last ACK if it takes that."""
         handle: Callable[..., Any] = self.task.handle
-        arguments: list[Iterator[Any]]
-        arguments = [map(dict, repeat(self._metadata)), repeat(address, limit), repeat(MESSAGE_TYPE_READY)]
+        last = self.last_ack
         if self.task._ack_data_as == "argument":  # noqa: SLF001
-            arguments.append(repeat(self.last_ack))
-        elif self.task._ack_data_as == "keyword":  # noqa: SLF001
-            handle = partial(handle, ack_data=self.last_ack)
-        return map(handle, *arguments)
+            return lambda data, address, msgtype: handle(data, address, msgtype, last)
+        if self.task._ack_data_as == "keyword":  # noqa: SLF001
+            return partial(handle, ack_data=last)
+        return handle
 
     def _dictionary(self, made: Any) -> dict[str, Any]:
         """Take what handle() returned for a dictionary, or refuse it."""
@@ -206,12 +231,14 @@ class TaskSource:
             f"{self._name}.handle: {serializer.serialization_error(made, 'data', error)}"
         )
 
-    def _check_large(self, packed: bytes) -> None:
+    def _check_large(self, packed: bytes, count: int) -> None:
         """Refuse what no worker could take, or unpack."""
         limit = self._max_message - ENVELOPE_BYTES
         if len(packed) > limit:
-            raise SerializationError(
-                f"{self._name}.handle returned a dictionary of {len(packed)} bytes packed, "
-                f"more than a worker takes ({limit} bytes): hand out a reference to it instead"
-            )
-        serializer.check_depth(packed)
+            largest = max(len(cut(packed, place, 1)) for place in range(count))
+            if largest > limit:
+                raise SerializationError(
+                    f"{self._name}.handle returned a dictionary of {largest} bytes packed, "
+                    f"more than a worker takes ({limit} bytes): hand out a reference to it instead"
+                )
+        serializer.check_depth(packed, count)

@@ -303,7 +303,7 @@ class Worker(DeclaredRole, abc.ABC):
     def _watched(self, hand: int, execution: Execution) -> Execution:
         """Let the heartbeat see what one hand begins with."""
         self._executions[hand] = execution
-        if not self._shared.wake.is_set():
+        if self._shared.asleep:
             self._shared.wake.set()
         return execution
 

@@ -55,6 +55,18 @@ def test_a_terminal_shows_a_bar(command: Command) -> None:
     command.assert_clean()
 
 
+def test_a_terminal_shows_what_is_being_measured_and_then_the_table(command: Command) -> None:
+    env = {"TERM": "xterm", "COLUMNS": "160"}
+    code, written = on_terminal(command, "bench", "start", "--quick", env=env)
+    assert code == 0, written
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "\n")
+    assert re.search(r"━+ +2/3 start, process, ipc: zmqpipeline, turn 1 of 1", plain), plain
+    # the bar is gone before the table, and the cursor is back
+    assert re.search(r"worker ready, ms +zmqpipeline", plain)
+    assert written.index("median") > written.rfind("\x1b[?25h") > written.rfind("\x1b[?25l")
+    command.assert_clean()
+
+
 def test_a_terminal_that_can_show_no_bar_gets_plain_lines(command: Command) -> None:
     command.write("app.py", two_tasks())
     code, written = on_terminal(command, "run", "app.py", "-w", "1", env={"TERM": "dumb"})

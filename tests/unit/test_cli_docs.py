@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from zmqpipeline.bench.tour import WORKLOADS
 from zmqpipeline.cli import build, logs
+from zmqpipeline.cli.bench import bench
 from zmqpipeline.cli.endpoints import OVERRIDES
 from zmqpipeline.cli.exits import Exit
 from zmqpipeline.cli.program import ROLES
@@ -33,3 +35,11 @@ def test_every_command_option_and_variable_is_named() -> None:
     assert build.JOURNAL in text
     assert "``--journal PATH``" in text
     assert all(f"``{level}``" in text for level in logs.LEVELS)
+
+
+def test_every_workload_and_option_of_bench_is_named() -> None:
+    _, _, text = PAGE.read_text(encoding="utf-8").partition("zmqpipeline bench\n====")
+    assert [name for name in WORKLOADS if f"\n``{name}``" not in text] == []
+    options = [option for parameter in bench.params for option in parameter.opts if option.startswith("--")]
+    assert len(options) == 9
+    assert [option for option in options if f"``{option}" not in text] == []

@@ -192,11 +192,34 @@ def test_an_ack_that_found_no_room_stays_the_next_one() -> None:
     assert settlement.next_unsent() is None
 
 
+def test_what_is_settled_before_an_ack_leaves_goes_with_it() -> None:
+    settlement = started()
+    settlement.settle("t", [(0, 2)])
+    settlement.settle("t", [(2, 1), (7, 1)])
+    settlement.settle("u", [(0, 1)])
+    settlement.settle("u", [(1, 1)], failed=True)
+    settlement.settle("u", [(2, 1)])
+    settlement.settle("u", [(3, 1)], feedback=[{"a": 1}])
+    settlement.settle("u", [(4, 1)], again=True)
+    assert [(ack.task, ack.ids, ack.count) for ack in send(settlement)] == [
+        ("t", [(0, 3), (7, 1)], 0),
+        ("u", [(0, 1)], 4),
+        ("u", [(1, 1)], 5),
+        ("u", [(2, 1)], 6),
+        ("u", [(3, 1)], 7),
+        ("u", [(4, 1)], 8),
+    ]
+    settlement.settle("u", [(5, 1)])
+    send(settlement)
+    settlement.settle("u", [(6, 1)])
+    assert [ack.ids for ack in send(settlement)] == [[(6, 1)]], "the one before has left"
+
+
 def test_what_is_confirmed_is_forgotten_and_the_rest_is_sent_again_in_order() -> None:
     settlement = started()
     for number in range(4):
         settlement.settle("t", [(number, 1)])
-    send(settlement, now=10.0)
+        send(settlement, now=10.0)
     settlement.confirm(confirmation(2), now=10.5)
     assert settlement.unconfirmed == 2
     settlement.repeat(10.5 + CONFIRM_TIMEOUT)
@@ -222,7 +245,7 @@ def test_what_is_confirmed_while_it_waits_to_be_sent_again_is_not_sent() -> None
     settlement = started()
     for number in range(3):
         settlement.settle("t", [(number, 1)])
-    send(settlement)
+        send(settlement)
     settlement.repeat(100.0)
     settlement.confirm(confirmation(2), now=100.0)
     assert [ack.number for ack in send(settlement)] == [3]
@@ -281,12 +304,15 @@ def test_every_acknowledgement_arrives_once_and_in_order(steps: list[str]) -> No
     both = Acknowledging()
     for step in steps:
         getattr(both, step)()
-        assert len(both.taken) + both.settlement.unconfirmed >= both.settled
+        waiting = [ack for ack in both.settlement._unconfirmed if (ack.number or 0) > len(both.taken)]
+        known = spread([ids for ack in [*both.taken, *waiting] for ids in ack.ids or []])
+        assert known == list(range(both.settled))
     for _ in range(2 * both.settled + 4):
         for step in ("wait", "send", "take", "confirm"):
             getattr(both, step)()
-    assert [ack.ids for ack in both.taken] == [[(number, 1)] for number in range(both.settled)]
-    assert [ack.count for ack in both.taken] == list(range(both.settled))
+    ids = [spread(ack.ids or []) for ack in both.taken]
+    assert [number for one in ids for number in one] == list(range(both.settled))
+    assert [ack.count for ack in both.taken] == [sum(map(len, ids[:place])) for place in range(len(ids))]
     assert both.settlement.unconfirmed == 0
 
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.bench import seat
 from zmqpipeline.bench.failure import BenchError
-from zmqpipeline.cli.process import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +28,11 @@ if TYPE_CHECKING:
 
 #: how long a process may take to end when its work is done, in seconds
 PARTING = 30.0
+
+
+def search_path() -> list[str]:
+    """List where this process finds its modules, so that one in another folder finds the same."""
+    return [str(Path(path).absolute()) for path in sys.path]
 
 
 @dataclass(eq=False)
@@ -52,7 +56,8 @@ class Member:
     popen: subprocess.Popen[bytes]
     descriptor: int
     begun: int
-    lines: Lines = field(default_factory=Lines)
+    #: what came behind its last whole line
+    rest: bytes = field(default=b"", repr=False)
     #: how much memory it has had at most, in MiB; known when it has ended
     memory: float = 0.0
 
@@ -107,8 +112,7 @@ class Crew:
             "function": function.__name__,
             "arguments": arguments,
         }
-        # the modules that this process can import, wherever it was started
-        paths = [path or str(Path.cwd()) for path in sys.path]
+        paths = search_path()
         code = (
             f"import sys, runpy; sys.path[:] = {paths!r}; runpy.run_path({seat.__file__!r}, None, '__main__')"
         )
@@ -172,7 +176,8 @@ class Crew:
             member: Member = key.data
             data = os.read(member.descriptor, 65536)
             if data:
-                self._take(member, member.lines.feed(data))
+                *lines, member.rest = (member.rest + data).split(b"\n")
+                self._take(member, lines)
             else:
                 self._selector.unregister(member.descriptor)
                 self._check(member)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.bench.failure import BenchError
 from zmqpipeline.bench.rows import number
-from zmqpipeline.bench.sample import BARE, OURS
+from zmqpipeline.bench.sample import BARE, IDEAL, OURS
 
 if TYPE_CHECKING:
     from zmqpipeline.bench.result import Result
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: grey of the middle: it can be read on white and on black
 TEXT = "#7a7a7a"
-_COLOURS = {OURS: "#2f81c7", BARE: "#8c8c8c"}
+_COLOURS = {OURS: "#2f81c7", BARE: "#8c8c8c", IDEAL: "#8c8c8c"}
 _OTHERS = ("#c77d2f", "#3f9a6d", "#a065b8", "#c2554f", "#2c9aa0", "#93872f", "#6f74c9", "#b5588a")
 #: in inches
 _WIDTH, _BAR, _HEAD = 9.0, 0.26, 0.75
@@ -68,7 +68,9 @@ def draw(result: Result) -> str:
     }
     with mpl.rc_context(style):
         figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
-        axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
+        # the same thickness for the bars of all panels
+        thickness = [len(bars) for bars in panels.values()]
+        axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=thickness)
         for (place, bars), (axis,) in zip(panels.items(), axes, strict=True):
             _panel(axis, place, bars, colours)
         written = io.StringIO()
@@ -94,9 +96,9 @@ def _colours(summaries: list[Summary]) -> dict[str, str]:
 
 
 def _panel(axis: Any, place: tuple[str, str], bars: list[Summary], colours: dict[str, str]) -> None:
-    """Draw the bars of one panel, the first at the top."""
+    """Draw the bars of one panel."""
     workload, unit = place
-    several = len({bar.figure for bar in bars}) > 1
+    variants, figures = (list(dict.fromkeys(names)) for names in zip(*map(_names, bars), strict=True))
     positions = range(len(bars))
     medians = [bar.measured.median for bar in bars]
     below = [bar.measured.median - bar.measured.low for bar in bars]
@@ -108,16 +110,26 @@ def _panel(axis: Any, place: tuple[str, str], bars: list[Summary], colours: dict
             number(bar.measured.median), (bar.measured.high, position), (4, 0),
             textcoords="offset points", va="center", color=TEXT,
         )  # fmt: skip
-    axis.set_yticks(positions, [_label(bar, several) for bar in bars])
-    axis.invert_yaxis()
-    axis.margins(x=0.12)
-    axis.set_xlim(left=0)
+    axis.set_yticks(positions, [_label(bar, variants, figures) for bar in bars])
+    axis.set_ylim(len(bars) - 0.5, -0.5)  # the first at the top
+    # room for the number behind the longest bar
+    axis.set_xlim(0, max(bar.measured.high for bar in bars) * 1.15)
+    axis.locator_params(axis="x", nbins=6)
+    axis.xaxis.set_major_formatter("{x:,.10g}")
     better = "more is better" if bars[0].figure.more else "less is better"
-    axis.set_title(f"{workload}: {unit}, {better}", color=TEXT, loc="left", fontsize=10)
+    same = [names[0] for names in (variants, figures) if len(names) == 1 and names[0] != workload]
+    title = f"{', '.join([workload, *same])} ({unit}, {better})"
+    axis.set_title(title, color=TEXT, loc="left", fontsize=10)
     axis.tick_params(colors=TEXT)
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color(TEXT)
 
 
-def _label(bar: Summary, several: bool) -> str:
-    return ", ".join([bar.variant, *([bar.figure.name] if several else []), bar.contender])
+def _names(bar: Summary) -> tuple[str, str]:
+    return bar.variant, bar.figure.name
+
+
+def _label(bar: Summary, variants: list[str], figures: list[str]) -> str:
+    """Say at a bar what is not the same for the whole panel."""
+    parts = [name for name, all_of in zip(_names(bar), (variants, figures), strict=True) if len(all_of) > 1]
+    return ", ".join([*parts, bar.contender])

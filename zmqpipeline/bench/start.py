@@ -13,12 +13,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zmqpipeline.bench import addresses
 from zmqpipeline.bench.case import Case, Run
-from zmqpipeline.bench.crew import Crew
+from zmqpipeline.bench.crew import Crew, search_path
 from zmqpipeline.bench.failure import BenchError
 from zmqpipeline.bench.roles import barestarting, starting
 from zmqpipeline.bench.sample import BARE, OURS, Figure, Reading
@@ -61,7 +60,7 @@ def measure_import(times: int) -> list[Reading]:
 
 def _import(statement: str) -> float:
     """Tell how long an import takes, in seconds."""
-    paths = [path or str(Path.cwd()) for path in sys.path]
+    paths = search_path()
     code = (
         f"import sys; sys.path[:] = {paths!r}; from time import perf_counter; begun = perf_counter(); "
         f"{statement}; print(perf_counter() - begun)"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zmqpipeline.bench.result import Result
 
 #: wide enough for all columns, where there is no terminal to fit into
-WIDTH = 150
+WIDTH = 170
 
 
 def show(result: Result, console: Console | None = None) -> None:
@@ -30,6 +30,7 @@ def show(result: Result, console: Console | None = None) -> None:
     from rich import box  # noqa: PLC0415 - only here, so that the rest needs the core alone
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     console = console or Console(highlight=False)
     if not console.is_terminal:
@@ -39,7 +40,7 @@ def show(result: Result, console: Console | None = None) -> None:
         right = heading in {"median", "its median"}
         table.add_column(heading, justify="right" if right else "left", no_wrap=right)
     for row in rows.make(result.summaries):
-        table.add_row(*row.cells)
+        table.add_row(*map(Text, row.cells))  # a name is no markup
     console.print(table)
     console.print(rows.CAPTION, style="dim", markup=False)
     console.print(f"{sentence(result.machine)}; {result.date}", style="dim", markup=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,8 @@ from zmqpipeline.cli.starting import StoppedEarly
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+    from rich.console import Console
 
     from zmqpipeline.bench.case import Case, Run
 
@@ -206,14 +207,13 @@ class Progress:
 class BarProgress(Progress):
     """Keeps a bar on the terminal, which is drawn only between two runs: it must not take part in them."""
 
-    def __init__(self, repeat: int, runs: int) -> None:
-        from rich.console import Console  # noqa: PLC0415 - only on a terminal
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
+    def __init__(self, console: Console, repeat: int, runs: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415 - on a terminal
         from rich.progress import Progress as Bar  # noqa: PLC0415
 
         super().__init__(repeat)
         columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False)
-        self.bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
+        self.bar = Bar(*columns, console=console, auto_refresh=False, transient=True)
         self._task = self.bar.add_task("", total=runs)
         self._begun = 0
 
@@ -227,8 +227,11 @@ class BarProgress(Progress):
 @contextlib.contextmanager
 def _progress(cases: list[Case], repeat: int) -> Iterator[Progress]:
     """Choose how to show what is being measured."""
-    if sys.stderr.isatty():
-        shown = BarProgress(repeat, repeat * sum(len(case.runs) for case in cases))
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    if console.is_terminal and not console.is_dumb_terminal:
+        shown = BarProgress(console, repeat, repeat * sum(len(case.runs) for case in cases))
         with shown.bar:
             yield shown
     else:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: how long workers may take to say goodbye after the collector did, in seconds
 FAREWELL = 2.0
+#: while there is something to hand out, one confirmation is for so many ACKs
+CONFIRM_AFTER = 16
 #: a run without tasks waits so long for a collector that it could end, in seconds
 NO_TASKS_WAIT = 0.5
 
@@ -77,6 +79,7 @@ class Dispatch:
         self._last_ack = 0
         self._confirmed = 0
         self._confirm_due = False
+        self._busy = False  #: whether there was more to hand out the last time
         self._end_sent = False
         self._end_due = True
         self.collector_ended = False  #: it has finished, or is not waited for
@@ -186,13 +189,15 @@ class Dispatch:
         """Do all that is due; tell whether there is more to do at once."""
         self._begun = min(self._begun, now)
         self._journal.commit()
-        if self._confirm_due:
-            self._confirm()
+        self._confirm()
         if self.judges(now):
             self._tick(now)
         busy = False
         if self.collector_ready and not self.stopping and self.ended_at is None:
             busy = self._hand_out(now)
+        self._busy = busy
+        if not busy:
+            self._confirm()
         for book in self.books.values():
             if self.collector_ready and book.ledger.holds(COLLECTOR):
                 book.report_failures()
@@ -303,11 +308,13 @@ class Dispatch:
         self.acknowledged += book.acknowledge(message, now)
 
     def _confirm(self) -> None:
-        confirmation = Message(
-            messages.MESSAGE_TYPE_SUCCESS, run=self._run, life=self.life, number=self._last_ack
-        )
+        """Confirm the ACKs that came, several at once while there is much to do."""
+        if not self._confirm_due or (self._busy and self._last_ack - self._confirmed < CONFIRM_AFTER):
+            return
+        number = self._last_ack
+        confirmation = Message(messages.MESSAGE_TYPE_SUCCESS, run=self._run, life=self.life, number=number)
         if self._link.to_collector(confirmation):
-            self._confirm_due = False
+            self._confirm_due, self._confirmed = False, number
 
     def _tick(self, now: float) -> None:
         self._ticked = now

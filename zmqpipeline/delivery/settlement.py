@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: how long the collector waits for a confirmation before it sends ACKs again, in seconds
 CONFIRM_TIMEOUT = 1.0
+#: ACKs that were not sent yet become one, of so many ranges at the most
+_MOST_RANGES = 1000
 
 
 class Settlement:
@@ -42,6 +44,8 @@ class Settlement:
         self._unconfirmed: deque[Message] = deque()
         self._unsent = 0  #: how many at the end of ``_unconfirmed`` were not sent yet
         self._progress = 0.0
+        #: the last ACK, while it was not sent and says no more than which tasks were collected
+        self._plain: Message | None = None
 
     def connected(self) -> None:
         """Note that a distributor has connected: what another one has said before counts no more."""
@@ -66,6 +70,7 @@ class Settlement:
             self._settled = {}
             self._unconfirmed.clear()
             self._unsent = self._number = 0
+            self._plain = None
         for task, ranges in (message.settled or {}).items():
             known = self._settled.setdefault(task, Intervals())
             for first, count in ranges:
@@ -116,6 +121,10 @@ class Settlement:
         for first, count in ranges:
             known.add(first, count)
         total = sum(count for _, count in ranges)
+        plain = feedback is None and not failed and not again
+        if plain and self._plain is not None and self._joined(self._plain, task, ranges):
+            self.collected += total
+            return
         self._number += 1
         ack = Message(
             messages.MESSAGE_TYPE_ACK,
@@ -134,6 +143,18 @@ class Settlement:
             self.collected += total
         self._unconfirmed.append(ack)
         self._unsent += 1
+        self._plain = ack if plain else None
+
+    @staticmethod
+    def _joined(ack: Message, task: str, ranges: list[Range]) -> bool:
+        """Let an ACK that was not sent yet be about more tasks, if that is possible."""
+        ids = ack.ids or []
+        if ack.task != task or len(ids) + len(ranges) > _MOST_RANGES:
+            return False
+        (first, count), *rest = ranges
+        last, size = ids[-1]
+        ack.ids = [*ids[:-1], (last, size + count), *rest] if last + size == first else [*ids, *ranges]
+        return True
 
     def confirm(self, message: Message, now: float) -> None:
         """Forget the ACKs that the distributor says it has."""
@@ -152,6 +173,7 @@ class Settlement:
 
     def sent(self, now: float) -> None:
         """Note that the ACK of :meth:`next_unsent` is on its way."""
+        self._plain = None
         if self._unsent == len(self._unconfirmed):
             self._progress = now
         self._unsent -= 1
