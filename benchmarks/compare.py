@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -75,24 +76,32 @@ def main() -> int:
     except CommandError as error:
         print(error, file=sys.stderr)
         return error.code
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
     adopt_orphans()
-    limits = Limits(chosen.workers, chosen.tasks)
-    failures = Failures()
-    peers, skipped = look(chosen.only)
-    findings = Findings(peers, skipped, failures)
-    for case in cases(peers, limits, failures):
-        findings.result.samples.extend(case.measure(chosen.repeat, say))
-        if chosen.json:  # what there is, should the rest be interrupted
-            chosen.json.write_text(findings.to_json(), "utf-8")
+    # a signal may come when a measurement has just made a folder: all of them are in this one
+    with tempfile.TemporaryDirectory(prefix="zp", ignore_cleanup_errors=True) as folder:
+        tempfile.tempdir = folder
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, end)
+        findings = compare(chosen)
     table.show(findings.result)
     print("\n".join(findings.notes()))
     if chosen.rst:
         chosen.rst.write_text(findings.rst(), "utf-8")
     if chosen.plot:
         chosen.plot.write_text(plot.draw(findings.result), "utf-8")
-    return int(any(name in (OURS, BARE) for _, name in failures.sentences))
+    return int(any(name in (OURS, BARE) for _, name in findings.failures.sentences))
+
+
+def compare(chosen: argparse.Namespace) -> Findings:
+    """Measure everybody in turns; what there is, is kept as JSON case by case."""
+    limits, failures = Limits(chosen.workers, chosen.tasks), Failures()
+    peers, skipped = look(chosen.only)
+    findings = Findings(peers, skipped, failures)
+    for case in cases(peers, limits, failures):
+        findings.result.samples.extend(case.measure(chosen.repeat, say))
+        if chosen.json:
+            chosen.json.write_text(findings.to_json(), "utf-8")
+    return findings
 
 
 if __name__ == "__main__":

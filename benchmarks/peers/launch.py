@@ -63,24 +63,14 @@ def launch(module: str, measurement: str, timeout: float, **arguments: Any) -> d
         if it fails, or takes longer
 
     """
+    before = descendants(os.getpid())
+    popen = None
     # peers put sockets below the folder, whose paths must be short
-    with tempfile.TemporaryDirectory(prefix="zp", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="p", ignore_cleanup_errors=True) as folder:
         report, log = Path(folder, "report"), Path(folder, "log")
         pairs = [f"{name}={json.dumps(value)}" for name, value in arguments.items()]
-        command = [sys.executable, "-m", f"{__package__}.measure", str(report), module, measurement, *pairs]
-        before = descendants(os.getpid())
-        with log.open("wb") as output:
-            popen = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=environment(folder),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # the terminal's Ctrl-C is for the one who measures
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads here
-            )
         try:
+            popen = start(folder, log, str(report), module, measurement, *pairs)
             popen.wait(timeout)
         except subprocess.TimeoutExpired:
             raise PeerError(f"has not ended within {timeout:g} s") from None
@@ -90,6 +80,21 @@ def launch(module: str, measurement: str, timeout: float, **arguments: Any) -> d
             raise PeerError(f"ended with {popen.returncode}: {last_line(log)}")
         found: dict[str, Any] = json.loads(report.read_text("utf-8"))
         return found
+
+
+def start(folder: str, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start the process that measures."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.measure", *arguments],
+            cwd=folder,
+            env=environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # the terminal's Ctrl-C is for the one who measures
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads here
+        )
 
 
 def environment(folder: str) -> dict[str, str]:
@@ -110,9 +115,12 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
-def clear(popen: subprocess.Popen[bytes], before: set[int]) -> None:
-    """End a process and all that came of it; its own attempt to do so comes first."""
-    if popen.poll() is None:
+def clear(popen: subprocess.Popen[bytes] | None, before: set[int]) -> None:
+    """End a process and all that came of it; its own attempt to do so comes first.
+
+    It is None if a signal has come while it was started: what was started then is found all the same.
+    """
+    if popen is not None and popen.poll() is None:
         popen.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             popen.wait(PATIENCE)
@@ -122,12 +130,12 @@ def clear(popen: subprocess.Popen[bytes], before: set[int]) -> None:
                 os.kill(process, number)
         deadline = time.monotonic() + GRACE
         while living(before) and time.monotonic() < deadline:
-            popen.poll()
             time.sleep(0.01)
-    if not _LINUX:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(popen.pid, signal.SIGKILL)
-    popen.wait()
+    if popen is not None:
+        if not _LINUX:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(popen.pid, signal.SIGKILL)
+        popen.wait()
 
 
 def living(before: set[int]) -> set[int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zmqpipeline.bench.result import Result
-from zmqpipeline.bench.sample import BARE, IDEAL, OURS
+from zmqpipeline.bench.sample import BARE, IDEAL, MEMORY, OURS
 
 if TYPE_CHECKING:
     from .conftest import Command, Running
@@ -59,7 +59,15 @@ except launch.PeerError as error:
 
 
 def compare(command: Command, *options: str) -> Running:
-    return command.start_python(str(BENCHMARKS / "compare.py"), "--only", POOL, "--workers", "1", *options)
+    command.folder.joinpath("temporary").mkdir()
+    script = str(BENCHMARKS / "compare.py")
+    environ = {"TMPDIR": str(command.folder / "temporary")}
+    return command.start_python(script, "--only", POOL, "--workers", "1", *options, env=environ)
+
+
+def assert_nothing_stays(command: Command) -> None:
+    command.wait_until_gone()
+    assert not list(command.folder.joinpath("temporary").iterdir())
 
 
 def test_everybody_is_measured_in_turns(command: Command) -> None:
@@ -76,10 +84,13 @@ def test_everybody_is_measured_in_turns(command: Command) -> None:
         assert measured.pop(("sleep", turn)) == {OURS, IDEAL, POOL}
     assert not measured
     assert all(sample.reading.value > 0 for sample in found.samples)
+    if Path("/proc/self/status").exists():
+        remembered = {s.reading.contender for s in found.samples if s.reading.figure == MEMORY}
+        assert remembered == {OURS, BARE, POOL, f"{POOL}, tuned"}
     assert json.loads((command.folder / "found.json").read_text("utf-8"))["failures"] == []
     assert f"* {POOL} " in (command.folder / "found.rst").read_text("utf-8")
     assert any(POOL in line for line in running.out)
-    command.assert_clean()
+    assert_nothing_stays(command)
 
 
 @pytest.mark.parametrize("who", [OURS, POOL])
@@ -88,7 +99,7 @@ def test_a_signal_ends_it_and_all_that_it_has_started(command: Command, who: str
     running.wait_for(f"throughput: {who}$")
     running.signal(signal.SIGINT)
     assert running.finish() == 128 + signal.SIGINT, running.output
-    command.wait_until_gone()
+    assert_nothing_stays(command)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can find what has left its process group")
