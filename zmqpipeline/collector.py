@@ -190,9 +190,9 @@ class Collector(DeclaredRole, abc.ABC):
         quiet = now - self._heard > QUIET or not self._watches[0].connections
         return quiet or self._level >= NOW or now > self._stop_at
 
-    def _receive(self, frames: list[bytes]) -> None:
+    def _receive(self, frames: list[sockets.Frame]) -> None:
         """Take in one message, of a worker or of the distributor."""
-        message = envelope.decode(frames[0]) if len(frames) == 1 else None
+        message = envelope.decode(*frames) if len(frames) <= 2 else None
         if message is None:
             self._settlement.strays += 1
         elif message.type == messages.MESSAGE_TYPE_META_DATA:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from zmqpipeline.delivery.ports import Outcome
-from zmqpipeline.wire import envelope
+from zmqpipeline.wire import envelope, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class SocketLink:
     def to_worker(self, task: str, address: bytes, message: Message) -> Outcome:
         """Send to one worker."""
         try:
-            self.routers[task].send_multipart([address, b"", envelope.encode(message)], zmq.NOBLOCK)
+            sockets.send(self.routers[task], [address, b"", *envelope.frames(message)])
         except zmq.Again:
             return Outcome.FULL
         except zmq.ZMQError as error:
@@ -48,7 +48,7 @@ class SocketLink:
         """Send to the collector, if there is room."""
         assert self.sink is not None  # noqa: S101 - _open made it
         try:
-            self.sink.send(envelope.encode(message), zmq.NOBLOCK)
+            sockets.send(self.sink, envelope.frames(message))
         except zmq.Again:
             return False
         return True

@@ -122,7 +122,7 @@ class MultiThreadedWorker(Worker):
         super()._read(ready)
         if self._inner in ready:
             for name, kind, *rest in sockets.receive(self._inner, _DRAIN):
-                index = int(name.rpartition(b"-")[2])
+                index = int(bytes(name).rpartition(b"-")[2])
                 execution = self._executions[index]
                 if kind == _BROKEN and self._broken is not None:
                     raise self._broken

@@ -88,7 +88,7 @@ class Reporter:
         """
         most = min(limit, ROUND_BYTES)
         body = b"".join(results)
-        if len(body) <= most:
+        if len(body) <= envelope.OWN_FRAME:
             self._send_part(assignment, work, place, results, body)
             return len(body)
         start = size = 0
@@ -97,7 +97,7 @@ class Reporter:
                 self._send_part(assignment, work, place + start, results[start:index])
                 start, size = index + 1, 0
                 self.fail(assignment, work, place + index, _too_large(len(packed), limit))
-            elif size and size + len(packed) > most:
+            elif size and (size + len(packed) > most or max(size, len(packed)) >= envelope.OWN_FRAME):
                 self._send_part(assignment, work, place + start, results[start:index])
                 start, size = index, len(packed)
             else:
@@ -111,7 +111,7 @@ class Reporter:
         if results:
             ids = envelope.part(work.ids, place, len(results))
             packed = b"".join(results) if body is None else body
-            self.results.put(envelope.encode(assignment.results(work, ids, packed)))
+            self.results.put(*envelope.frames(assignment.results(work, ids, packed)))
 
 
 def _too_large(size: int, limit: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zmqpipeline.errors import SerializationError
 from zmqpipeline.task import Task
 from zmqpipeline.wire import serializer
-from zmqpipeline.wire.envelope import ENVELOPE_BYTES, cut
+from zmqpipeline.wire.envelope import ENVELOPE_BYTES, OWN_FRAME, cut
 from zmqpipeline.wire.messages import MESSAGE_TYPE_READY
 
 if TYPE_CHECKING:
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 #: a batch is closed so long after its first task, in seconds
 BATCH_TIME = 0.001
-#: or when it weighs so much, packed, in bytes
-BATCH_BYTES = 1024 * 1024
+#: or when it weighs so much, packed, in bytes: what is as large by itself is sent without a copy
+BATCH_BYTES = OWN_FRAME
 #: so many calls of handle() at the most are made before the clock is looked at: that takes as long as a call
 MOST_CALLS = 16
-#: no more of them than take so long, in seconds: neither time nor bytes get out of hand meanwhile
+#: no more of them than take so long, in seconds, or make so many bytes: neither gets out of hand meanwhile
 QUICK = 0.00002
+LIGHT = 16 * 1024
 #: a batch is closed, and a single one made next, once they took so long, in seconds
 SLOW_HANDLE = 0.0001
 #: a packer that has grown larger than this is replaced, in bytes
-KEEP_BUFFER = 1024 * 1024
+KEEP_BUFFER = 4 * 1024 * 1024
 
 
 class TaskSource:
@@ -130,7 +131,7 @@ class TaskSource:
         task, call, metadata, packer = self.task, self._caller(), self._metadata, self._packer
         pack = packer.pack
         packer.reset()  # what an interrupted call has left
-        count = 0
+        count = size = 0
         before = perf_counter()
         close_at = before + BATCH_TIME
         while True:
@@ -145,23 +146,15 @@ class TaskSource:
                 count += 1
                 if task.is_complete:
                     return self._packed(count), count
-            now = perf_counter()
-            is_over = now - before > SLOW_HANDLE or now > close_at or count >= limit
-            if self._pause(now - before) >= BATCH_BYTES or is_over:
+            last, size, now = size, len(packer.getbuffer()), perf_counter()
+            quick = now - before < QUICK and size - last < LIGHT
+            self._stride = min(2 * self._stride, MOST_CALLS) if quick else max(1, self._stride // 2)
+            if now - before > SLOW_HANDLE:
+                self._stride = 1
+                close_at = now
+            if now >= close_at or size >= BATCH_BYTES or count >= limit:
                 return self._packed(count), count
             before = now
-
-    def _pause(self, seconds: float) -> int:
-        """Choose how many calls to make before the next look, by how long the last few took.
-
-        Returns the bytes that are there, if it took long enough for many.
-        """
-        if seconds < QUICK:
-            self._stride = min(2 * self._stride, MOST_CALLS)
-            return 0
-        self._stride = 1 if seconds > SLOW_HANDLE else max(1, self._stride // 2)
-        with self._packer.getbuffer() as made:
-            return len(made)
 
     def _packed(self, count: int) -> bytes:
         """Take what the calls have made, checked."""
@@ -241,4 +234,5 @@ class TaskSource:
                     f"{self._name}.handle returned a dictionary of {largest} bytes packed, "
                     f"more than a worker takes ({limit} bytes): hand out a reference to it instead"
                 )
-        serializer.check_depth(packed, count)
+        if count > 1 or len(packed) < OWN_FRAME:  # else it is not unpacked inside anything
+            serializer.check_depth(packed, count)

@@ -178,7 +178,8 @@ class Worker(DeclaredRole, abc.ABC):
         if self.worker in ready:
             assert self.worker is not None  # noqa: S101 - _join made it
             for frames in sockets.receive(self.worker, _DRAIN):
-                message = envelope.decode(frames[1]) if len(frames) == 2 and not frames[0] else None
+                valid = 2 <= len(frames) <= 3 and not len(frames[0])
+                message = envelope.decode(*frames[1:]) if valid else None
                 if message is None:
                     self._assignment.strays += 1
                 else:

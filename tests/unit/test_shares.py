@@ -152,18 +152,32 @@ def test_a_batch_is_closed_when_it_is_heavy(monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("BATCH_TIME", "SLOW_HANDLE"):
         monkeypatch.setattr(f"zmqpipeline.source.{name}", 60.0)
     TaskType.register_type("PADDED")
-    source = padded(*[300_000] * 10)
+    source = padded(*[100_000] * 10)
     counts = []
     while not source.exhausted:
         body, count = source.fill(1000, b"")
         counts.append(count)
-        assert len(body) < BATCH_BYTES + 300_100
-    assert counts == [4, 4, 2]
+        assert len(body) < BATCH_BYTES + 100_100
+    assert counts == [3, 3, 3, 1]
+
+
+def test_several_large_tasks_behind_small_ones_each_wait_for_a_frame_of_their_own() -> None:
+    limit = MIB
+    sizes = [*[10] * 200, *[limit - envelope.ENVELOPE_BYTES - 100] * 20]
+    case = heavy(*sizes, max_message=limit)
+    case.join(A, 300)
+    for _ in sizes:
+        case.hand_out()
+    batches = [message for message in case.link.to(A) if message.type == "DATA"]
+    assert all(len(envelope.encode(message)) <= limit for message in batches)
+    given = [len(item["padding"]) for message in batches for item in message.data]
+    assert given == sizes[: len(given)]
+    assert len(given) > 200
 
 
 def test_a_large_task_behind_small_ones_waits_for_a_frame_of_its_own() -> None:
     limit = 3 * MIB
-    sizes = [500_000, 500_000, limit - envelope.ENVELOPE_BYTES - 100, 10]
+    sizes = [100_000, 100_000, limit - envelope.ENVELOPE_BYTES - 100, 10]
     case = heavy(*sizes, max_message=limit)
     case.join(A, 100)
     case.hand_out()

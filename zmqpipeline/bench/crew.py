@@ -182,6 +182,14 @@ class Crew:
                 self._selector.unregister(member.descriptor)
                 self._check(member)
 
+    def bound(self) -> None:
+        """Wait until distributor and collector are bound.
+
+        Who connects earlier fails, and ZeroMQ tries again only a tenth of a second later: too late for a
+        short run.
+        """
+        self.hear("ready", 2)
+
     def gather(self, times: int) -> None:
         """Wait until so many processes are prepared, and let them go on together."""
         self.prepared(times)

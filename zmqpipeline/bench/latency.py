@@ -62,6 +62,7 @@ def measure_ours(setting: Setting) -> list[Reading]:
     with Crew() as crew:
         crew.start("the collector", occasional.collector, where=where)
         hub = crew.start("the distributor", occasional.distributor, where=where, count=count, pause=PAUSE)
+        crew.bound()
         crew.start("a worker", occasional.worker, where=where)
         return readings(OURS, _times(crew, hub, count, OURS), BARE)
 
@@ -74,6 +75,7 @@ def measure_bare(setting: Setting) -> list[Reading]:
         hub = crew.start(
             "the bare distributor", bareoccasional.distributor, where=where, count=count, pause=PAUSE
         )
+        crew.bound()
         crew.start("a bare worker", bareoccasional.worker, where=where)
         return readings(BARE, _times(crew, hub, count, BARE))
 

@@ -71,6 +71,7 @@ def measure_ours(setting: Setting) -> list[Reading]:
     with Crew() as crew:
         crew.start("collector", landmarks.collector, where=where, marks=setting.marks)
         crew.start("distributor", noop.distributor, where=where, count=setting.count)
+        crew.bound()
         for number in range(1, setting.workers + 1):
             crew.start(f"worker {number}", noop.worker, where=where)
         looks, marks = _watch(crew, setting.workers)

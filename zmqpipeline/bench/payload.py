@@ -59,6 +59,7 @@ def measure_ours(setting: Setting) -> list[Reading]:
     with Crew() as crew:
         crew.start(_COLLECTOR, payload.collector, where=where, size=size)
         crew.start(_HUB, payload.distributor, where=where, count=setting.count, size=size)
+        crew.bound()
         for _ in range(setting.workers):
             crew.start(_WORKER, payload.worker, where=where)
         return _readings(crew, setting, OURS, BARE)
@@ -71,6 +72,7 @@ def measure_bare(setting: Setting) -> list[Reading]:
     with Crew() as crew:
         crew.start(_COLLECTOR, barepayload.collector, where=where, **sizes)
         crew.start(_HUB, barepayload.distributor, where=where, workers=setting.workers, **sizes)
+        crew.bound()
         for _ in range(setting.workers):
             crew.start(_WORKER, barepayload.worker, where=where)
         return _readings(crew, setting, BARE)

@@ -72,6 +72,7 @@ def measure_ours(setting: Setting) -> list[Reading]:
     with Crew() as crew:
         crew.start("the collector", sleeping.collector, where=where)
         crew.start("the distributor", sleeping.distributor, where=where, **durations)
+        crew.bound()
         for _ in range(workers):
             if setting.threads:
                 crew.start("a worker", sleeping.threaded_worker, where=where, threads=setting.hands)

@@ -76,6 +76,7 @@ def measure_ours(setting: Setting, name: str = OURS, reference: str | None = BAR
             "the collector", noop.answering_collector if name == ACK_DATA else noop.collector, where=where
         )
         crew.start("the distributor", noop.distributor, where=where, count=setting.count, journal=journal)
+        crew.bound()
         for _ in range(setting.workers):
             crew.start("a worker", noop.threaded_worker if threads else noop.worker, where=where, **threads)
         return _readings(crew, setting, name, reference)
@@ -93,6 +94,7 @@ def measure_bare(setting: Setting) -> list[Reading]:
             count=setting.count,
             workers=setting.workers,
         )
+        crew.bound()
         for _ in range(setting.workers):
             crew.start("a bare worker", barenoop.worker, where=where)
         return _readings(crew, setting, BARE)

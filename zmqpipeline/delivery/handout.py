@@ -107,7 +107,7 @@ class Handout:
         ledger = self._ledger
         batch = ledger.take_waiting(peer.address, room, now, alone=self._roster.working == 1)
         if batch is not None:
-            return batch
+            return self._shares.fitting(batch)
         if self._shares.is_full or (self._source.gated and not self._gate.may_ask(now)):
             return None
         if self._source.exhausted:

@@ -52,7 +52,7 @@ class Shares:
         return ledger.open_count >= options.max_open or ledger.open_bytes >= options.max_open_bytes
 
     def fitting(self, batch: Batch) -> Batch:
-        """Make a new batch small enough for a frame: the large task at its end waits for the next."""
-        if batch.count > 1 and len(batch.body) + ENVELOPE_BYTES > self._options.max_message:
-            return self._ledger.parts(batch.first, batch.count - 1)[0]
+        """Make a batch small enough for a frame: the large tasks at its end wait for the next."""
+        while batch.count > 1 and len(batch.body) + ENVELOPE_BYTES > self._options.max_message:
+            batch = self._ledger.parts(batch.first, batch.count - 1)[0]
         return batch

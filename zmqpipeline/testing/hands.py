@@ -30,9 +30,13 @@ class _Tray:
     def __init__(self) -> None:
         self.frames: list[bytes] = []
 
-    def send_multipart(self, frames: list[bytes], _flags: int) -> None:
-        """Keep the frame with the envelope."""
-        self.frames.append(frames[-1])
+    def send(self, frame: bytes, _flags: int) -> None:
+        """Keep a message of one frame."""
+        self.frames.append(frame)
+
+    def send_multipart(self, frames: list[bytes], _flags: int, copy: bool = True) -> None:  # noqa: ARG002
+        """Keep the envelope, behind an empty frame or before one of a large dictionary."""
+        self.frames.append(envelope.joined([frame for frame in frames if frame]))
 
     def take(self) -> list[bytes]:
         """Take what is there."""

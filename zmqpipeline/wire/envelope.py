@@ -3,7 +3,9 @@
 A message is one frame: a msgpack map with ``data``, ``task``, ``type`` and the
 fields that its type has (``docs/protocol.rst`` lists them). ``data`` is packed
 last, so that a batch is a header with a run of packed dictionaries behind it:
-what user code returned is packed once, at once, and never again.
+what user code returned is packed once, at once, and never again. A large
+dictionary is not even copied: it is a frame of its own, behind that of its
+message, whose data says nil in its place.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ MAX_NUMBER = 2**53
 
 #: what an envelope adds to its data at the most, in bytes, errors excepted
 ENVELOPE_BYTES = 65_536
+
+#: a packed dictionary of so many bytes is a frame of its own: to copy it would cost more than a frame does
+OWN_FRAME = 256 * 1024
 
 _DATA_KEY = bytes(msgpack.packb("data"))
 _NUMBERS = ("attempt", "credit", "order", "number", "count", "epoch", "limit")
@@ -72,6 +77,11 @@ class Message:
     n: int = 0  #: how many items are in ``body``
 
     @property
+    def has_own_frame(self) -> bool:
+        """Whether its data is one dictionary that is large enough for a frame of its own."""
+        return self.body is not None and len(self.body) >= OWN_FRAME and (self.n == 1 or self.ids is None)
+
+    @property
     def ranges(self) -> list[Range]:
         """The ids that it is about, be it a batch or a single task."""
         if self.ids is not None:
@@ -82,8 +92,8 @@ class Message:
 _OPTIONAL = (*_TEXTS, "id", *_RANGES, *_NUMBERS, "settled", "error")
 
 
-def encode(message: Message) -> bytes:
-    """Pack a message into one frame.
+def frames(message: Message) -> list[bytes]:
+    """Pack a message into its frames: one, or two if a large dictionary is in it.
 
     Raises
     ------
@@ -91,6 +101,36 @@ def encode(message: Message) -> bytes:
         if its data cannot be packed
 
     """
+    if message.body is None or not message.has_own_frame:
+        return [encode(message)]
+    nil = b"\xc0" if message.ids is None else b"\x91\xc0"
+    return [_header(message) + nil, message.body]
+
+
+def joined(parts: Sequence[bytes]) -> bytes:
+    """Make one frame of those of :func:`frames`."""
+    return parts[0] if len(parts) == 1 else parts[0][:-1] + parts[1]
+
+
+def encode(message: Message) -> bytes:
+    """Pack a message into one frame, however large.
+
+    Raises
+    ------
+    zmqpipeline.errors.SerializationError
+        if its data cannot be packed
+
+    """
+    opened = _header(message)
+    if message.body is None:
+        return opened + serializer.serialize(message.data)
+    if message.ids is None:
+        return opened + message.body
+    return opened + array_header(message.n) + message.body
+
+
+def _header(message: Message) -> bytes:
+    """Pack everything but the data; that follows."""
     fields: dict[str, Any] = {"type": message.type, "task": message.task}
     for name in _OPTIONAL:
         value = getattr(message, name)
@@ -100,12 +140,7 @@ def encode(message: Message) -> bytes:
     # the same map with one key more: a small one has its length in the one byte of its header
     keys = len(fields) + 1
     header = bytes((0x80 | keys,)) if keys < 16 else b"\xde" + keys.to_bytes(2, "big")
-    opened = header + packed[1 if keys <= 16 else 3 :] + _DATA_KEY
-    if message.body is None:
-        return opened + serializer.serialize(message.data)
-    if message.ids is None:
-        return opened + message.body
-    return opened + array_header(message.n) + message.body
+    return header + packed[1 if keys <= 16 else 3 :] + _DATA_KEY
 
 
 def array_header(count: int) -> bytes:
@@ -117,20 +152,31 @@ def array_header(count: int) -> bytes:
     return b"\xdd" + count.to_bytes(4, "big")
 
 
-def decode(frame: bytes) -> Message | None:
-    """Open a frame; None if it is not a valid message.
+def decode(frame: bytes | memoryview, own: bytes | memoryview | None = None) -> Message | None:
+    """Open a message; None if it is not a valid one. Never raises.
 
-    An empty frame is a message without anything, as a worker of the original
-    sends first. Never raises.
+    Parameters
+    ----------
+    frame
+        the message; an empty one is a message without anything, as a worker of the original sends first
+    own
+        the frame behind it, of a dictionary that is as large as that, if there is one
+
     """
-    if not frame:
-        return Message(MESSAGE_TYPE_EMPTY)
+    if not len(frame):
+        return None if own is not None else Message(MESSAGE_TYPE_EMPTY)
     try:
         fields = serializer.deserialize(frame)
+        item = None if own is None else serializer.deserialize(own)
     except ValueError:
         return None
     if not isinstance(fields, dict):
         return None
+    if own is not None:
+        data = fields.get("data")
+        if data not in (None, [None]):
+            return None
+        fields["data"] = item if data is None else [item]
     return _checked(fields)
 
 

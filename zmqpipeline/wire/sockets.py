@@ -35,6 +35,12 @@ class Liveness(NamedTuple):
 #: what is not configured
 LIVENESS = Liveness()
 
+#: what a message consists of; a large frame is seen where libzmq has it
+Frame = bytes | memoryview
+
+#: a frame of fewer bytes is copied: that is quicker than to keep track of it
+_COPIED = 64 * 1024
+
 _OPENED = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN = zmq.EVENT_DISCONNECTED
@@ -151,7 +157,15 @@ class Watch:
         self.monitor.close(linger=0)
 
 
-def receive(socket: zmq.Socket[bytes], most: int) -> list[list[bytes]]:
+def send(socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
+    """Send a message at once, or raise ``zmq.Again``; large frames are not copied."""
+    if len(frames) == 1:
+        socket.send(frames[0], zmq.NOBLOCK)
+    else:
+        socket.send_multipart(frames, zmq.NOBLOCK, copy=len(frames[-1]) < _COPIED)
+
+
+def receive(socket: zmq.Socket[bytes], most: int) -> list[list[Frame]]:
     """Read the messages that have arrived, without waiting.
 
     Parameters
@@ -163,17 +177,22 @@ def receive(socket: zmq.Socket[bytes], most: int) -> list[list[bytes]]:
 
     Returns
     -------
-    list of list of bytes
+    list of list of bytes or memoryview
         the frames of each message
 
     """
-    received: list[list[bytes]] = []
+    received: list[list[Frame]] = []
     try:
         while len(received) < most:
-            received.append(socket.recv_multipart(zmq.NOBLOCK))
+            received.append([_content(frame) for frame in socket.recv_multipart(zmq.NOBLOCK, copy=False)])
     except zmq.Again:
         pass
     return received
+
+
+def _content(frame: zmq.Frame) -> Frame:
+    """Open a frame: a copy of a small one, a view of a large one."""
+    return frame.bytes if len(frame) < _COPIED else frame.buffer
 
 
 def receive_from(socket: zmq.Socket[bytes], most: int) -> list[tuple[int, list[bytes]]]:
@@ -221,7 +240,7 @@ class Outbox:
         """Send what there is room for; tell whether nothing is left."""
         try:
             while self._waiting:
-                self.socket.send_multipart(self._waiting[0], zmq.NOBLOCK)
+                send(self.socket, self._waiting[0])
                 self._waiting.popleft()
         except zmq.Again:
             return False

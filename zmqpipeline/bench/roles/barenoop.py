@@ -72,6 +72,7 @@ def collector(post: Post, where: dict[str, str], count: int) -> None:
     with zmq.Context() as context, context.socket(zmq.PULL) as pull:
         pull.rcvtimeo = PATIENCE
         pull.bind(where["results"])
+        post.tell("ready")
         begun = 0.0
         while seen < count:
             results = msgpack.unpackb(pull.recv())

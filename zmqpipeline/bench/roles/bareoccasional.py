@@ -26,6 +26,7 @@ def distributor(post: Post, where: dict[str, str], count: int, pause: float) -> 
 
     with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
         router.bind(where["tasks"])
+        post.tell("ready")
         for number in range(1, count + 1):
             address = router.recv_multipart()[0]
             router.send_multipart([address, msgpack.packb([handle(number)])])
@@ -64,6 +65,7 @@ def collector(post: Post, where: dict[str, str], count: int) -> None:
     with zmq.Context() as context, context.socket(zmq.PULL) as pull:
         pull.rcvtimeo = PATIENCE
         pull.bind(where["results"])
+        post.tell("ready")
         while len(times) < count:
             for result in msgpack.unpackb(pull.recv()):
                 collect(result)

@@ -37,7 +37,7 @@ def unpack(frames: list[Any]) -> dict[str, Any]:
 
 
 def distributor(
-    post: Post,  # noqa: ARG001 - it says nothing
+    post: Post,
     where: dict[str, str],
     count: int,
     workers: int,
@@ -53,6 +53,7 @@ def distributor(
     with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
         router.hwm = WAITING
         router.bind(where["tasks"])
+        post.tell("ready")
         for number in range(1, count + 1):
             address = router.recv_multipart()[0]
             router.send_multipart([address, *pack(handle(number))], copy=False)
@@ -98,6 +99,7 @@ def collector(post: Post, where: dict[str, str], count: int, size: int) -> None:
         pull.hwm = WAITING
         pull.rcvtimeo = PATIENCE
         pull.bind(where["results"])
+        post.tell("ready")
         begun = 0.0
         while seen < count:
             result = unpack(pull.recv_multipart(copy=False))

@@ -36,4 +36,6 @@ def collector(post: Post, where: dict[str, str], marks: list[int]) -> None:
         def handle_finished(self, data: Any, task_type: str) -> None:  # noqa: ARG002
             post.tell("done", seen=self.n_results, total=self.total)
 
-    Count().run()
+    role = Count()
+    role.on_event = post.tell
+    role.run()

@@ -30,9 +30,7 @@ def distributor(post: Post, where: dict[str, str], count: int, journal: str | No
             return {"i": self.n_count}
 
     results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
-    role = zmqpipeline.Distributor(results, acks, tasks=[Noop], journal=journal)
-    role.on_event = post.tell
-    role.run()
+    _run(zmqpipeline.Distributor(results, acks, tasks=[Noop], journal=journal), post)
 
 
 def worker(post: Post, where: dict[str, str]) -> None:
@@ -75,7 +73,7 @@ def threaded_worker(post: Post, where: dict[str, str], threads: int) -> None:
 
 def collector(post: Post, where: dict[str, str]) -> None:
     """Count what comes, and tell the time from the first to the last."""
-    _counting(post, where)().run()
+    _run(_counting(post, where)(), post)
 
 
 def answering_collector(post: Post, where: dict[str, str]) -> None:
@@ -85,7 +83,13 @@ def answering_collector(post: Post, where: dict[str, str]) -> None:
         def get_ack_data(self) -> dict[str, Any]:
             return {"seen": self.n_results}
 
-    Answering().run()
+    _run(Answering(), post)
+
+
+def _run(role: Any, post: Post) -> None:
+    """Run a role, which says "ready" when it is bound."""
+    role.on_event = post.tell
+    role.run()
 
 
 def _counting(post: Post, where: dict[str, str]) -> Any:

@@ -33,7 +33,9 @@ def distributor(post: Post, where: dict[str, str], count: int, pause: float) -> 
             return {"i": self.n_count, "t": time.perf_counter_ns()}
 
     results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
-    zmqpipeline.Distributor(results, acks, tasks=[Occasional]).run()
+    role = zmqpipeline.Distributor(results, acks, tasks=[Occasional])
+    role.on_event = post.tell
+    role.run()
 
 
 def worker(post: Post, where: dict[str, str]) -> None:
@@ -72,4 +74,6 @@ def collector(post: Post, where: dict[str, str]) -> None:
         def handle_finished(self, data: Any, task_type: str) -> None:  # noqa: ARG002
             post.tell("done", seen=len(self.times), total=self.total, times=self.times)
 
-    Note().run()
+    role = Note()
+    role.on_event = post.tell
+    role.run()

@@ -76,4 +76,6 @@ def collector(post: Post, where: dict[str, str], size: int) -> None:
             seconds = time.perf_counter() - self.begun
             post.tell("done", seen=self.n_results, total=self.total, seconds=seconds)
 
-    Take().run()
+    role = Take()
+    role.on_event = post.tell
+    role.run()

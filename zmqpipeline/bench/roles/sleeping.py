@@ -50,7 +50,9 @@ def distributor(post: Post, where: dict[str, str], count: int, short: float, lon
             """Do nothing: it is complete already."""
 
     results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
-    zmqpipeline.Distributor(results, acks, tasks=[Sleep, After]).run()
+    role = zmqpipeline.Distributor(results, acks, tasks=[Sleep, After])
+    role.on_event = post.tell
+    role.run()
 
 
 def worker(post: Post, where: dict[str, str]) -> None:
@@ -109,4 +111,6 @@ def collector(post: Post, where: dict[str, str]) -> None:
         def handle_finished(self, data: Any, task_type: str) -> None:  # noqa: ARG002
             post.tell("done", seen=self.n_results, total=self.total)
 
-    Count().run()
+    role = Count()
+    role.on_event = post.tell
+    role.run()
