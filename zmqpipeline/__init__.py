@@ -1,24 +1,26 @@
 """Distributes tasks over ZeroMQ: a Task, a Worker and a Collector, each in a process of its own."""
 
 from zmqpipeline import _startup  # isort: skip # noqa: F401 - before the others: they take their time
+import importlib
 import logging
-import logging.config
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zmqpipeline import helpers, zhelpers
 from zmqpipeline._version import __version__
-from zmqpipeline.collector import Collector
-from zmqpipeline.delivery.dispatch import Statistics
-from zmqpipeline.descriptors import EndpointAddress, TaskType
-from zmqpipeline.distributor import Distributor
-from zmqpipeline.metadata import MetaDataWorker
-from zmqpipeline.multithreaded import MultiThreadedWorker
-from zmqpipeline.service import Service
-from zmqpipeline.serviceclient import ServiceClient
-from zmqpipeline.serviceworker import ServiceWorker
-from zmqpipeline.task import Task
-from zmqpipeline.utils import messages, serializer
-from zmqpipeline.worker import SingleThreadedWorker, Worker
+
+if TYPE_CHECKING:
+    from zmqpipeline import helpers, zhelpers
+    from zmqpipeline.collector import Collector
+    from zmqpipeline.delivery.dispatch import Statistics
+    from zmqpipeline.descriptors import EndpointAddress, TaskType
+    from zmqpipeline.distributor import Distributor
+    from zmqpipeline.metadata import MetaDataWorker
+    from zmqpipeline.multithreaded import MultiThreadedWorker
+    from zmqpipeline.service import Service
+    from zmqpipeline.serviceclient import ServiceClient
+    from zmqpipeline.serviceworker import ServiceWorker
+    from zmqpipeline.task import Task
+    from zmqpipeline.utils import messages, serializer
+    from zmqpipeline.worker import SingleThreadedWorker, Worker
 
 __all__ = [
     "Collector",
@@ -42,6 +44,31 @@ __all__ = [
     "zhelpers",
 ]
 
+#: where each public name is; its module is imported when it is first asked for, because a process that is
+#: one role needs only its own
+_HOMES = {
+    "Collector": "collector",
+    "Distributor": "distributor",
+    "EndpointAddress": "descriptors",
+    "MetaDataWorker": "metadata",
+    "MultiThreadedWorker": "multithreaded",
+    "Service": "service",
+    "ServiceClient": "serviceclient",
+    "ServiceWorker": "serviceworker",
+    "SingleThreadedWorker": "worker",
+    "Statistics": "delivery.dispatch",
+    "Task": "task",
+    "TaskType": "descriptors",
+    "Worker": "worker",
+}
+#: and each public module
+_MODULES = {
+    "helpers": "helpers",
+    "messages": "utils.messages",
+    "serializer": "utils.serializer",
+    "zhelpers": "zhelpers",
+}
+
 logging.getLogger("zmqpipeline").addHandler(logging.NullHandler())
 
 
@@ -57,4 +84,24 @@ def configureLogging(config: dict[str, Any]) -> None:  # noqa: N802 - the origin
         see the logging configuration dictionary schema of the standard library
 
     """
+    import logging.config  # noqa: PLC0415 - it takes as long as half of this package, and few call this
+
     logging.config.dictConfig(config)
+
+
+if not TYPE_CHECKING:  # a type checker is to know each name, and to miss one that is not there
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name (PEP 562)."""
+        if name in _MODULES:
+            found = importlib.import_module(f"zmqpipeline.{_MODULES[name]}")
+        elif name in _HOMES:
+            found = getattr(importlib.import_module(f"zmqpipeline.{_HOMES[name]}"), name)
+        else:
+            raise AttributeError(f"module 'zmqpipeline' has no attribute {name!r}")
+        globals()[name] = found
+        return found
+
+    def __dir__() -> list[str]:
+        """List the public names, imported or not."""
+        return sorted({*globals(), *__all__})

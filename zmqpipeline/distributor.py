@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -186,7 +185,7 @@ class Distributor(Role):
         self._options = Options(
             ping_interval=self.heartbeat_interval,
             patience=self.heartbeat_timeout,
-            jitter=lambda: random.uniform(0.5, 1.5),  # noqa: S311 - spreads retries, hides nothing
+            jitter=lambda: 0.5 + os.urandom(1)[0] / 255,  # the module random takes its time to import
         )
         self._link = SocketLink(self._is_stalled)
         sources: dict[str, TaskSource] = {}

@@ -39,6 +39,10 @@ MODULES = [
 ]  # fmt: skip
 
 
+#: imports all that is public
+EVERYTHING = "[getattr(zmqpipeline, name) for name in zmqpipeline.__all__]"
+
+
 def imported(code: str) -> Any:
     """Import the package in a new interpreter, and return what `code` prints as JSON."""
     package = str(Path(zmqpipeline.__file__).parents[1])
@@ -71,8 +75,19 @@ def test_the_version_is_that_of_the_changelog() -> None:
     assert newest[1] == zmqpipeline.__version__
 
 
-def test_importing_brings_none_of_the_extras_along() -> None:
+def test_a_name_is_imported_when_it_is_asked_for() -> None:
     loaded = imported("print(json.dumps(sorted(sys.modules)))")
+    assert not {"zmq", "msgpack", "zmqpipeline.worker"} & set(loaded)
+    loaded = imported("zmqpipeline.SingleThreadedWorker; print(json.dumps(sorted(sys.modules)))")
+    assert {"zmq", "msgpack", "zmqpipeline.worker"} <= set(loaded)
+    assert not {"asyncio", "logging.config", "zmqpipeline.distributor", "zmqpipeline.service"} & set(loaded)
+    assert set(zmqpipeline.__all__) <= set(imported("print(json.dumps(dir(zmqpipeline)))"))
+    with pytest.raises(AttributeError, match="module 'zmqpipeline' has no attribute 'Tsk'"):
+        zmqpipeline.Tsk  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_importing_brings_none_of_the_extras_along() -> None:
+    loaded = imported(f"{EVERYTHING}; print(json.dumps(sorted(sys.modules)))")
     roots = {name.partition(".")[0] for name in loaded}
     assert {"zmq", "msgpack"} <= roots
     assert not roots & {"click", "rich", "pytest"}
@@ -81,6 +96,7 @@ def test_importing_brings_none_of_the_extras_along() -> None:
 
 def test_importing_leaves_logging_alone() -> None:
     found = imported(
+        f"{EVERYTHING}; "
         "known = logging.Logger.manager.loggerDict; print(json.dumps({"
         "'root': [type(h).__name__ for h in logging.root.handlers],"
         "'level': logging.root.level,"

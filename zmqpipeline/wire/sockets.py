@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections import deque
 from typing import Any, NamedTuple
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 #: the largest frame that a bound socket takes, in bytes
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
@@ -34,6 +34,9 @@ class Liveness(NamedTuple):
 
 #: what is not configured
 LIVENESS = Liveness()
+
+#: the first frame of a monitor's message: which event, and its value (zmq_socket_monitor(3))
+_EVENT = struct.Struct("=hi")
 
 #: what a message consists of; a large frame is seen where libzmq has it
 Frame = bytes | memoryview
@@ -133,8 +136,8 @@ class Watch:
         self.connections += came
         gone = []
         while self.monitor.poll(0):
-            message = recv_monitor_message(self.monitor)
-            event, descriptor = message["event"], message["value"]
+            # pyzmq has a function for it, whose module imports asyncio: more than all of this library
+            event, descriptor = _EVENT.unpack(self.monitor.recv_multipart()[0])
             if event & _OPENED:
                 self._opened.append(descriptor)
             elif event == _UP:
