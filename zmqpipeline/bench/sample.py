@@ -38,6 +38,8 @@ RATE = Figure("throughput", "tasks/s", more=True)
 P50 = Figure("p50", "µs")
 P99 = Figure("p99", "µs")
 TIME = Figure("time", "s")
+#: what each process has had at most, added up
+MEMORY = Figure("memory of all", "MiB")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from zmqpipeline.bench.case import Case, Run
 from zmqpipeline.bench.crew import Crew
 from zmqpipeline.bench.failure import BenchError
 from zmqpipeline.bench.roles import barenoop, noop
-from zmqpipeline.bench.sample import BARE, OURS, RATE, Reading
+from zmqpipeline.bench.sample import BARE, MEMORY, OURS, RATE, Reading
 from zmqpipeline.bench.workload import Workload
 
 if TYPE_CHECKING:
@@ -41,12 +41,15 @@ class Setting:
         how many processes do them
     transport
         ``ipc`` or ``tcp``
+    memory
+        whether to tell how much memory that needs as well
 
     """
 
     count: int = 1_000_000
     workers: int = 2
     transport: str = "ipc"
+    memory: bool = False
 
     def __str__(self) -> str:
         return f"{self.workers} worker{'' if self.workers == 1 else 's'}, {self.transport}"
@@ -76,7 +79,7 @@ def measure_ours(setting: Setting, name: str = OURS, reference: str | None = BAR
         crew.bound()
         for _ in range(setting.workers):
             crew.start("a worker", noop.threaded_worker if threads else noop.worker, where=where, **threads)
-        return [Reading(name, RATE, _rate(crew, setting, name), reference)]
+        return _readings(crew, setting, name, reference)
 
 
 def measure_bare(setting: Setting) -> list[Reading]:
@@ -94,16 +97,19 @@ def measure_bare(setting: Setting) -> list[Reading]:
         crew.bound()
         for _ in range(setting.workers):
             crew.start("a bare worker", barenoop.worker, where=where)
-        return [Reading(BARE, RATE, _rate(crew, setting, BARE))]
+        return _readings(crew, setting, BARE)
 
 
-def _rate(crew: Crew, setting: Setting, name: str) -> float:
+def _readings(crew: Crew, setting: Setting, name: str, reference: str | None = None) -> list[Reading]:
     """Let everybody begin together; check what has come, and tell how many tasks a second it was."""
     crew.gather(setting.workers)
     (done,) = crew.hear("done")
     crew.finish()
     check(name, done.values, setting.count)
-    return float(setting.count / done.values["seconds"])
+    found = [Reading(name, RATE, setting.count / done.values["seconds"], reference)]
+    if setting.memory:
+        found.append(Reading(name, MEMORY, sum(member.memory for member in crew.members), reference))
+    return found
 
 
 def check(name: str, found: dict[str, Any], count: int) -> None:
