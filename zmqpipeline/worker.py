@@ -28,6 +28,7 @@ from zmqpipeline.task import ENDPOINT, TASK_TYPE
 from zmqpipeline.wire import envelope, serializer, sockets
 
 if TYPE_CHECKING:
+    from zmqpipeline.delivery.assignment import Work
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
 
@@ -143,7 +144,7 @@ class Worker(DeclaredRole, abc.ABC):
         self._to_distributor = sockets.Outbox(self.worker)
         self._reporter = Reporter(self._results, self._to_distributor, self.logger, self._subject())
         self._assignment = Assignment(str(self.task_type))
-        self._shared = Shared(self._assignment, self.worker_id, self._executions)
+        self._shared = Shared(self._assignment, self.worker_id, self._executions, self._requeue)
         self._greeted = False
         self._tell(self._assignment.hello(self._info()))
         self._poll_set = self._poller(self.worker, *self._inner_sockets())
@@ -250,14 +251,18 @@ class Worker(DeclaredRole, abc.ABC):
             self._tell(self._assignment.give_back())
             if not self._assignment.is_idle:
                 self.logger.info("%s: waiting for the tasks that it has begun", self._subject())
-        elif self._assignment.has_work:
+        elif self._assignment.waiting:
             self._tell(self._assignment.give_back())
         idle = self._assignment.is_idle and not self._results
         return idle or self._level >= NOW or now > self._stop_at
 
     def _can_work(self) -> bool:
-        """Tell whether a task can be begun: results that cannot be sent come first."""
-        return self._greeted and not self._results and self._level == RUNNING and self._assignment.has_work
+        """Tell whether a task can be begun."""
+        return self._is_open() and self._assignment.has_work
+
+    def _is_open(self) -> bool:
+        """Tell whether tasks are begun at all: results that cannot be sent come first."""
+        return self._greeted and not self._results and self._level == RUNNING
 
     def _waits_for(self) -> list[str]:
         if not self._distributor.met or self._distributor.away:
@@ -308,27 +313,29 @@ class Worker(DeclaredRole, abc.ABC):
             self._shared.wake.set()
         return execution
 
-    def _finished(self, hand: int, execution: Execution, seconds: float) -> None:
+    def _finished(self, execution: Execution, seconds: float) -> None:
         """Send what one hand has done, learn the pace, and ask for more or for less."""
-        self._executions[hand] = None
-        size = self._reporter.report(self._assignment, execution, self._shared.max_message)
+        size = execution.sent + self._reporter.report(self._assignment, execution, self._shared.max_message)
         self._shared.backlog = bool(self._results)
         self._credit.measured(max(execution.position, 1), seconds, size)
         with self._shared.lock:
-            self._leave_rest(execution)
+            self._requeue(execution, execution.cut(running=0))  # the results before it were large
             self._assignment.done(execution.work)
             news = self._credit.news()
-            if self._credit.is_too_much(self._assignment.waiting):
+            waiting = self._assignment.waiting
+            if self._credit.is_too_much(waiting):
                 self._tell(self._assignment.give_back())
                 news = self._credit.credit
             if self._shared.paused:
                 news, self._shared.paused = self._credit.credit, False
             if news is not None and self._level == RUNNING:
                 self._tell(self._assignment.ready(news))
+            if self._credit.is_hoard(waiting):
+                self._tell(self._assignment.give_back_all_but(self._credit.credit))
 
-    def _leave_rest(self, execution: Execution) -> None:
-        """Keep for later what one hand has left, because the results before it were large."""
-        self._assignment.put_back(execution.work, execution.position)
+    def _requeue(self, execution: Execution, rest: Work) -> None:
+        """Keep for later what an execution has left."""
+        self._assignment.requeue(execution.work, rest)
 
     def _info(self) -> dict[str, Any]:
         return {
@@ -358,4 +365,5 @@ class SingleThreadedWorker(Worker):
         with self._user_code():
             name = f"{type(self).__qualname__}.handle_execution"
             execution.run(self.handle_execution, name, self._packer, MOST_BYTES)
-        self._finished(0, execution, time.perf_counter() - begun)
+        self._executions[0] = None
+        self._finished(execution, time.perf_counter() - begun)
