@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from zmqpipeline.wire import serializer
-from zmqpipeline.wire.messages import MESSAGE_TYPE_EMPTY
+from zmqpipeline.wire.messages import MESSAGE_TYPE_EMPTY, MESSAGE_TYPE_FAILURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -78,8 +78,13 @@ class Message:
 
     @property
     def has_own_frame(self) -> bool:
-        """Whether its data is one dictionary that is large enough for a frame of its own."""
-        return self.body is not None and len(self.body) >= OWN_FRAME and (self.n == 1 or self.ids is None)
+        """Whether its data is one dictionary that is large enough for a frame of its own.
+
+        A worker in lock-step, whose messages have no ``ids``, gets one frame in any case, as in the original.
+        """
+        if self.body is None or len(self.body) < OWN_FRAME:
+            return False
+        return self.n == 1 if self.ids is not None else self.type == MESSAGE_TYPE_FAILURE
 
     @property
     def ranges(self) -> list[Range]:
