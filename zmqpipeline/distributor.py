@@ -258,9 +258,8 @@ class Distributor(Role):
         """Take in what has arrived; tell whether there may be more."""
         most = 0
         if self._acks in ready:
-            received = sockets.receive(self._acks, _DRAIN)
-            most = len(received)
-            for frames in received:
+            for frames in sockets.receive(self._acks, _DRAIN):
+                most += 1
                 message = envelope.decode(frames[-1]) if len(frames) == 1 else None
                 if message is None:
                     self._dispatch.strays += 1

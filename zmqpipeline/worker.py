@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from zmqpipeline.wire.envelope import Message
 
 _DRAIN = 16
+_ALL = 100_000
 
 _COLLECTOR_ENDPOINT = Attribute(
     "collector_endpoint",
@@ -154,6 +155,8 @@ class Worker(DeclaredRole, abc.ABC):
             while not self._assignment.ended:
                 now = time.monotonic()
                 self._read(self._poll(self._pollers(), now if self._can_work() else None))
+                if self._can_work() and not self._assignment.reset:
+                    self._work()
                 now = time.monotonic()
                 self._follow(now)
                 if self._stopping(now):
@@ -162,8 +165,6 @@ class Worker(DeclaredRole, abc.ABC):
                     self._greet()
                 self._shared.backlog = not self._results.flush()
                 self._to_distributor.flush()
-                if self._can_work():
-                    self._work()
                 self._announce(self._waits_for, self._assignment.strays)
         except StopNow:
             self._tell(self._assignment.give_back())
@@ -178,26 +179,41 @@ class Worker(DeclaredRole, abc.ABC):
         if self.worker in ready:
             assert self.worker is not None  # noqa: S101 - _join made it
             for frames in sockets.receive(self.worker, _DRAIN):
-                valid = 2 <= len(frames) <= 3 and not len(frames[0])
-                message = envelope.decode(*frames[1:]) if valid else None
-                if message is None:
-                    self._assignment.strays += 1
-                else:
-                    with self._shared.lock:
-                        self._assignment.receive(message)
+                self._take(frames)
+                if self._can_work():
+                    return  # what else has come can wait, whoever gave this work cannot
+
+    def _take(self, frames: list[sockets.Frame]) -> None:
+        """Take in one message of the distributor."""
+        valid = 2 <= len(frames) <= 3 and not len(frames[0])
+        message = envelope.decode(*frames[1:]) if valid else None
+        if message is None:
+            self._assignment.strays += 1
+        else:
+            with self._shared.lock:
+                self._assignment.receive(message)
 
     def _follow(self, now: float) -> None:
         """Join again when the connection broke or we are not known; end when the distributor stays away."""
         if self._assignment.ended:
-            return  # that came before the connection broke, and counts
+            return
         came, gone = self._watch.drain()
         if came:
             self._distributor.came()
         if gone:
             self._distributor.went(now)
+            if self._has_ended():
+                return
         if gone or self._assignment.reset:
             self._join()
         self._distributor.check(now)
+
+    def _has_ended(self) -> bool:
+        """Tell whether END came before the connection broke: then it counts."""
+        assert self.worker is not None  # noqa: S101 - _join made it
+        for frames in sockets.receive(self.worker, _ALL):
+            self._take(frames)
+        return self._assignment.ended
 
     def _greet(self) -> None:
         """Answer START: prepare, then ask for tasks."""
@@ -304,8 +320,6 @@ class Worker(DeclaredRole, abc.ABC):
     def _watched(self, hand: int, execution: Execution) -> Execution:
         """Let the heartbeat see what one hand begins with."""
         self._executions[hand] = execution
-        if self._shared.asleep:
-            self._shared.wake.set()
         return execution
 
     def _finished(self, hand: int, execution: Execution, seconds: float) -> None:

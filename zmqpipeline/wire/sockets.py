@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections import deque
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: the largest frame that a bound socket takes, in bytes
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
@@ -168,7 +171,7 @@ def send(socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
         socket.send_multipart(frames, zmq.NOBLOCK, copy=len(frames[-1]) < _COPIED)
 
 
-def receive(socket: zmq.Socket[bytes], most: int) -> list[list[Frame]]:
+def receive(socket: zmq.Socket[bytes], most: int) -> Iterator[list[Frame]]:
     """Read the messages that have arrived, without waiting.
 
     Parameters
@@ -178,19 +181,18 @@ def receive(socket: zmq.Socket[bytes], most: int) -> list[list[Frame]]:
     most
         how many at the most, so that other sockets get their turn
 
-    Returns
-    -------
-    list of list of bytes or memoryview
-        the frames of each message
+    Yields
+    ------
+    list of bytes or memoryview
+        the frames of a message; the next one is read when it is asked for
 
     """
-    received: list[list[Frame]] = []
-    try:
-        while len(received) < most:
-            received.append([_content(frame) for frame in socket.recv_multipart(zmq.NOBLOCK, copy=False)])
-    except zmq.Again:
-        pass
-    return received
+    for _ in range(most):
+        try:
+            frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return
+        yield [_content(frame) for frame in frames]
 
 
 def _content(frame: zmq.Frame) -> Frame:
