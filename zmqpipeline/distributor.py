@@ -237,9 +237,10 @@ class Distributor(Role):
             except StopNow:
                 self._cut_short(now)
                 return
-            self._check_peers(now)
-            self._report(now)
-            self._announce(dispatch.waits_for, dispatch.dropped)
+            if self._is_time(ready, now):
+                self._check_peers(now)
+                self._report(now)
+                self._announce(dispatch.waits_for, dispatch.dropped)
         # the collector's last words came before the end of its connection, but perhaps behind our last poll
         self._read({self._acks: zmq.POLLIN}, time.monotonic())
         if self._journal is not None:

@@ -118,7 +118,7 @@ class MultiThreadedWorker(Worker):
     def _can_work(self) -> bool:
         return bool(self._idle) and super()._can_work()
 
-    def _read(self, ready: dict[Any, int]) -> None:
+    def _read(self, ready: dict[Any, int]) -> bool:
         super()._read(ready)
         if self._inner in ready:
             for name, kind, *rest in sockets.receive(self._inner, _DRAIN):
@@ -129,6 +129,7 @@ class MultiThreadedWorker(Worker):
                 if kind == _DONE and execution is not None:
                     self._finished(index, execution, float(rest[0]))
                 self._idle.append(index)
+        return self._can_work() and not self._assignment.reset
 
     def _work(self) -> None:
         """Hand a batch to each idle thread."""

@@ -129,6 +129,7 @@ class Worker(DeclaredRole, abc.ABC):
         self._credit = Credit(self._hands())
         self._stop_at = 0.0
         self._process = uuid.uuid4().hex
+        self._call_name = f"{type(self).__qualname__}.handle_execution"
         self.worker = None
         self._executions: list[Execution | None] = [None] * self._hands()
         self._join()
@@ -154,11 +155,12 @@ class Worker(DeclaredRole, abc.ABC):
         try:
             while not self._assignment.ended:
                 now = time.monotonic()
-                self._read(self._poll(self._pollers(), now if self._can_work() else None))
-                if self._can_work() and not self._assignment.reset:
+                ready = self._poll(self._pollers(), now if self._can_work() else None)
+                if self._read(ready):
                     self._work()
                 now = time.monotonic()
-                self._follow(now)
+                if self._assignment.reset or self._is_time(ready, now):
+                    self._follow(now)
                 if self._stopping(now):
                     break
                 if self._assignment.started and not self._greeted:
@@ -175,13 +177,15 @@ class Worker(DeclaredRole, abc.ABC):
             self._tell(self._assignment.heartbeat())
         self._tell(self._assignment.goodbye())
 
-    def _read(self, ready: dict[Any, int]) -> None:
+    def _read(self, ready: dict[Any, int]) -> bool:
+        """Read what has come, up to some work; tell whether there is some that can be begun."""
         if self.worker in ready:
             assert self.worker is not None  # noqa: S101 - _join made it
             for frames in sockets.receive(self.worker, _DRAIN):
                 self._take(frames)
                 if self._can_work():
-                    return  # what else has come can wait, whoever gave this work cannot
+                    break  # what else has come can wait, whoever gave this work cannot
+        return self._can_work() and not self._assignment.reset
 
     def _take(self, frames: list[sockets.Frame]) -> None:
         """Take in one message of the distributor."""
@@ -370,6 +374,5 @@ class SingleThreadedWorker(Worker):
         execution = self._watched(0, Execution(work))
         begun = time.perf_counter()
         with self._user_code():
-            name = f"{type(self).__qualname__}.handle_execution"
-            execution.run(self.handle_execution, name, self._packer, MOST_BYTES)
+            execution.run(self.handle_execution, self._call_name, self._packer, MOST_BYTES)
         self._finished(0, execution, time.perf_counter() - begun)

@@ -104,7 +104,7 @@ def frames(message: Message) -> list[bytes]:
         if its data cannot be packed
 
     """
-    if message.body is None or not message.has_own_frame:
+    if message.body is None or len(message.body) < OWN_FRAME or not message.has_own_frame:
         return [encode(message)]
     nil = b"\xc0" if message.ids is None else b"\x91\xc0"
     return [_header(message) + nil, message.body]
@@ -134,11 +134,8 @@ def encode(message: Message) -> bytes:
 
 def _header(message: Message) -> bytes:
     """Pack everything but the data; that follows."""
-    fields: dict[str, Any] = {"type": message.type, "task": message.task}
-    for name, read in _READERS:
-        value = read(message)
-        if value is not None:
-            fields[name] = value
+    values = zip(_FIELDS, _values(message), strict=True)
+    fields = {name: value for name, value in values if value is not None}
     packed = serializer.serialize(fields, "envelope")
     # the same map with one key more: a small one has its length in the one byte of its header
     keys = len(fields) + 1
@@ -286,5 +283,6 @@ _TAKERS: dict[str, Callable[[Message, str, Any], bool]] = {
     "error": _error,
     "settled": _settled,
 }
-#: how each field that is sent is read, in the order on the wire
-_READERS = [(name, attrgetter(name)) for name in (*_TEXTS, "id", *_RANGES, *_NUMBERS, "settled", "error")]
+#: what is sent beside the data, in the order on the wire
+_FIELDS = ("type", "task", *_TEXTS, "id", *_RANGES, *_NUMBERS, "settled", "error")
+_values: Callable[[Message], tuple[Any, ...]] = attrgetter(*_FIELDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,6 +47,10 @@ Frame = bytes | memoryview
 
 #: a frame of fewer bytes is copied: that is quicker than to keep track of it
 _COPIED = 64 * 1024
+
+#: libzmq's thread, which does the sending, may have to wait for the processor that its caller is on; if the
+#: caller went on for some tenths of a millisecond, Linux would let it, and the message would lie there
+_yield = getattr(os, "sched_yield", lambda: None)
 
 _OPENED = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
@@ -164,11 +169,12 @@ class Watch:
 
 
 def send(socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
-    """Send a message at once, or raise ``zmq.Again``; large frames are not copied."""
-    if len(frames) == 1:
-        socket.send(frames[0], zmq.NOBLOCK)
-    else:
-        socket.send_multipart(frames, zmq.NOBLOCK, copy=len(frames[-1]) < _COPIED)
+    """Send a message at once, or raise ``zmq.Again``; a large frame is not copied."""
+    *before, last = frames
+    for frame in before:
+        socket.send(frame, zmq.NOBLOCK | zmq.SNDMORE)
+    socket.send(last, zmq.NOBLOCK, copy=len(last) < _COPIED)
+    _yield()
 
 
 def receive(socket: zmq.Socket[bytes], most: int) -> Iterator[list[Frame]]:
@@ -189,10 +195,14 @@ def receive(socket: zmq.Socket[bytes], most: int) -> Iterator[list[Frame]]:
     """
     for _ in range(most):
         try:
-            frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            frame = socket.recv(zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return
-        yield [_content(frame) for frame in frames]
+        frames = [_content(frame)]
+        while frame.more:
+            frame = socket.recv(zmq.NOBLOCK, copy=False)  # all parts of a message come at once
+            frames.append(_content(frame))
+        yield frames
 
 
 def _content(frame: zmq.Frame) -> Frame:
