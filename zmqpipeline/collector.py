@@ -169,7 +169,8 @@ class Collector(DeclaredRole, abc.ABC):
         try:
             while self._ended is None and not self._drained(time.monotonic()):
                 ready = self._poll(poller, self._wake_at())
-                self._follow(time.monotonic())
+                if self._watches[0].monitor in ready or self.receiver not in ready:
+                    self._follow(time.monotonic())
                 if self.receiver in ready:
                     self._heard = time.monotonic()
                     for frames in sockets.receive(self.receiver, _DRAIN):

@@ -237,9 +237,10 @@ class Distributor(Role):
             except StopNow:
                 self._cut_short(now)
                 return
-            self._check_peers(now)
-            self._report(now)
-            self._announce(dispatch.waits_for, dispatch.dropped)
+            if self._is_time(ready, now):
+                self._check_peers(now)
+                self._report(now)
+                self._announce(dispatch.waits_for, dispatch.dropped)
         # the collector's last words came before the end of its connection, but perhaps behind our last poll
         self._read({self._acks: zmq.POLLIN}, time.monotonic())
         if self._journal is not None:
@@ -258,9 +259,8 @@ class Distributor(Role):
         """Take in what has arrived; tell whether there may be more."""
         most = 0
         if self._acks in ready:
-            received = sockets.receive(self._acks, _DRAIN)
-            most = len(received)
-            for frames in received:
+            for frames in sockets.receive(self._acks, _DRAIN):
+                most += 1
                 message = envelope.decode(frames[-1]) if len(frames) == 1 else None
                 if message is None:
                     self._dispatch.strays += 1

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from zmqpipeline.execution import Execution
     from zmqpipeline.role import Context, Socket
 
-#: so many looks without a call, until it waits to be woken by the next
+#: after so many looks without a call it looks less often, in seconds; nobody wakes it for the next one,
+#: because that would cost more time than most calls take
 _IDLE_GLANCES = 20
+IDLE_GLANCE = 0.05
 #: the exit code of a process that ended itself because its only thread passed the time limit
 TIME_LIMIT_EXIT = 75
 #: what was sent last gets so long to leave such a process, in seconds
@@ -50,10 +52,6 @@ class Shared:
     requeue: Callable[[Execution, Work], None]
     max_message: int = sockets.MAX_MESSAGE_SIZE
     lock: threading.RLock = field(default_factory=threading.RLock)
-    #: set when there is something to watch, if the heartbeat is :attr:`asleep`
-    wake: threading.Event = field(default_factory=threading.Event)
-    #: whether the heartbeat has seen nothing to watch for a while, and has to be woken: that is expensive
-    asleep: bool = False
     #: whether results wait for room to be sent
     backlog: bool = False
     #: whether everything was given back, and the worker has to say that it has room again
@@ -107,7 +105,6 @@ class Heartbeat(threading.Thread):
     def stop(self) -> None:
         """End the thread; may take as long as one of its turns."""
         self._stopped.set()
-        self._shared.wake.set()
         self.join(2.0)
 
     def part(self) -> None:
@@ -150,10 +147,7 @@ class Heartbeat(threading.Thread):
         idle = 0
         while not self._stopped.is_set():
             idle = 0 if any(shared.executions) else idle + 1
-            if idle < _IDLE_GLANCES:
-                self._stopped.wait(GLANCE)
-            else:
-                self._sleep(max(0.0, beat_at - time.monotonic()))
+            self._stopped.wait(GLANCE if idle < _IDLE_GLANCES else IDLE_GLANCE)
             now = time.monotonic()
             if now >= beat_at:
                 beat_at = now + self._interval
@@ -163,15 +157,6 @@ class Heartbeat(threading.Thread):
                 self._look(hand, execution, now)
             self._reporter.results.flush()
             self._reporter.distributor.flush()
-
-    def _sleep(self, seconds: float) -> None:
-        """Wait to be woken by the next execution."""
-        shared = self._shared
-        shared.wake.clear()
-        shared.asleep = True
-        if not any(shared.executions):  # one that began before may not have seen it
-            shared.wake.wait(seconds)
-        shared.asleep = False
 
     def _beat(self) -> None:
         if self._shared.backlog:

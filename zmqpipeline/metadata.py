@@ -89,7 +89,7 @@ class MetaDataWorker(DeclaredRole, abc.ABC):
             deadline = time.monotonic() + RETRY
             while self._level == RUNNING and time.monotonic() < deadline:
                 if client in self._poll(poller, deadline):
-                    data, _, kind = messages.get(sockets.receive(client, 1)[0][-1])
+                    data, _, kind = messages.get(next(sockets.receive(client, 1))[-1])
                     if kind == messages.MESSAGE_TYPE_SUCCESS:
                         return True
                     self.logger.error("%s: the distributor refused the metadata: %s", self._subject(), data)

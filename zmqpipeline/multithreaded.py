@@ -132,7 +132,7 @@ class MultiThreadedWorker(Worker):
         assignment = self._assignment
         return assignment.has_work and assignment.ready_to_do < self.n_threads * self._credit.round()
 
-    def _read(self, ready: dict[Any, int]) -> None:
+    def _read(self, ready: dict[Any, int]) -> bool:
         super()._read(ready)
         if self._inner in ready:
             for name, kind in sockets.receive(self._inner, _DRAIN):
@@ -143,6 +143,7 @@ class MultiThreadedWorker(Worker):
             self._is_told = False  # before it is looked: what is made from now on is told again
             while self._made:
                 self._finished(*self._made.popleft())
+        return self._can_work() and not self._assignment.reset
 
     def _work(self) -> None:
         """Prepare some tasks, and wake the threads that are free."""

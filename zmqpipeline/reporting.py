@@ -88,7 +88,7 @@ class Reporter:
         """
         most = min(limit, ROUND_BYTES)
         body = b"".join(results)
-        if len(body) <= envelope.OWN_FRAME:
+        if len(body) <= min(limit, envelope.OWN_FRAME):
             self._send_part(assignment, work, place, results, body)
             return len(body)
         start = size = 0

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: the longest that a role sleeps in its poll, in seconds
 _LONGEST_POLL = 1.0
+#: it looks after its peers so often while it is busy, in seconds
+_LOOK_INTERVAL = 0.02
 #: messages that were dropped are logged so often, in seconds: whoever floods a role must not flood its log
 _STRAYS_INTERVAL = 60.0
 
@@ -68,7 +70,7 @@ class Role:
     _owns_context = True
     _stopper: Stopper | None = None
     _stop_requested = RUNNING
-    _announced = 0.0
+    _announced = _look_at = 0.0
     _strays, _strays_at = 0, 0.0
     _owner = 0
 
@@ -117,6 +119,7 @@ class Role:
             self._abandon,
         )
         stopper.level = self._stop_requested
+        self._stop_descriptor = stopper.fileno()
         self._owner = threading.get_ident()
         self._is_main = threading.current_thread() is threading.main_thread()
         self._sockets: list[Socket] = []
@@ -266,7 +269,7 @@ class Role:
         wait = _LONGEST_POLL if until is None else min(max(until - time.monotonic(), 0), _LONGEST_POLL)
         # round up: a poll that ends a fraction of a millisecond early would spin
         ready = dict(poller.poll(int(wait * 1000 + 0.999)))
-        if self._stopper is not None and self._stopper.fileno() in ready:
+        if self._stop_descriptor in ready and self._stopper is not None:
             self._stopper.awake()
         now = time.monotonic()
         stalled = now - self._polled_at - wait
@@ -274,6 +277,16 @@ class Role:
         if stalled > self.heartbeat_timeout / 2:
             self._forgive(stalled)
         return ready
+
+    def _is_time(self, ready: dict[Any, int], now: float) -> bool:
+        """Tell whether to look after the peers: something became of a connection, or a moment has passed.
+
+        It costs as much as to hand on a task.
+        """
+        if now < self._look_at and not any(watch.monitor in ready for watch in self._watches):
+            return False
+        self._look_at = now + _LOOK_INTERVAL
+        return True
 
     def _is_stalled(self) -> bool:
         """Tell whether nothing was read for long, for user code or a stop: others may have given up."""

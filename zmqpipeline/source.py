@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 #: a batch is closed so long after its first task, in seconds
-BATCH_TIME = 0.001
+BATCH_TIME = 0.002
 #: or when it weighs so much, packed, in bytes: what is as large by itself is sent without a copy
 BATCH_BYTES = OWN_FRAME
 #: so many calls of handle() at the most are made before the clock is looked at: that takes as long as a call
@@ -77,6 +77,9 @@ class TaskSource:
     def initialize(self, metadata: dict[str, Any]) -> None:
         """Call initialize()."""
         self._metadata = self.task.metadata = metadata
+        if isinstance(getattr(type(self.task), "is_complete", None), bool):
+            # an attribute of the instance is read faster than one of its class, and this one after each call
+            self.task.is_complete = bool(self.task.is_complete)
         with self._user_code():
             self.task.initialize(metadata)
         self.task.received_init_signal = True
@@ -129,21 +132,20 @@ class TaskSource:
         What each call returned is packed before the next one, because the program may use it again.
         """
         task, call, metadata, packer = self.task, self._caller(), self._metadata, self._packer
-        pack = packer.pack
+        pack, ready = packer.pack, MESSAGE_TYPE_READY
         packer.reset()  # what an interrupted call has left
         count = size = 0
         before = perf_counter()
         close_at = before + BATCH_TIME
         while True:
-            for _ in range(min(self._stride, limit - count)):
-                made = call({**metadata}, address, MESSAGE_TYPE_READY)
+            for count in range(count + 1, min(count + self._stride, limit) + 1):  # noqa: B020 - it goes on
+                made = call({**metadata}, address, ready)
                 if type(made) is not dict:
                     made = self._dictionary(made)
                 try:
                     pack(made)
                 except Exception as error:
                     raise self._explained(made, error) from error
-                count += 1
                 if task.is_complete:
                     return self._packed(count), count
             last, size, now = size, len(packer.getbuffer()), perf_counter()

@@ -27,6 +27,19 @@ class StopNow(BaseException):
     """Raised inside user code by the second signal; never leaves the library."""
 
 
+class _UserCode(contextlib.AbstractContextManager[None]):
+    """What :meth:`Stopper.user_code` returns: one object, because it is entered for each round of tasks."""
+
+    def __init__(self, stopper: Stopper) -> None:
+        self._stopper = stopper
+
+    def __enter__(self) -> None:
+        self._stopper.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self._stopper.leave()
+
+
 class Stopper:
     """Remembers how hard a role is asked to stop, wakes its poll, and interrupts user code.
 
@@ -66,6 +79,7 @@ class Stopper:
         self._part = part
         self._abandon = abandon
         self._in_user_code = False
+        self._user_code = _UserCode(self)
         self._drains_until: float | None = None
         self._ends_at: float | None = None
         self._guard: Guard | None = None
@@ -107,15 +121,22 @@ class Stopper:
             while self._reader.recv(256):
                 pass
 
-    @contextlib.contextmanager
-    def user_code(self) -> Iterator[None]:
+    def user_code(self) -> contextlib.AbstractContextManager[None]:
         """Let the second signal raise :class:`StopNow` in what runs inside."""
+        return self._user_code
+
+    def enter(self) -> None:
+        """Begin with user code."""
         self._in_user_code = True
         try:
             self._interrupt()
-            yield
-        finally:
+        except StopNow:
             self._in_user_code = False
+            raise
+
+    def leave(self) -> None:
+        """Be done with user code."""
+        self._in_user_code = False
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from zmqpipeline.wire.envelope import Message
 
 _DRAIN = 16
+_ALL = 100_000
+#: a worker that has waited for so long, in seconds, begins with the first task that comes; another one reads
+#: what has come in the meantime
+_REST = 0.001
 
 _COLLECTOR_ENDPOINT = Attribute(
     "collector_endpoint",
@@ -128,7 +132,9 @@ class Worker(DeclaredRole, abc.ABC):
         self._packer = serializer.make_packer()
         self._credit = Credit(self._hands())
         self._stop_at = 0.0
+        self._has_rested = False
         self._process = uuid.uuid4().hex
+        self._call_name = f"{type(self).__qualname__}.handle_execution"
         self.worker = None
         self._executions: list[Execution | None] = [None] * self._hands()
         self._join()
@@ -154,17 +160,19 @@ class Worker(DeclaredRole, abc.ABC):
         try:
             while not self._assignment.ended:
                 now = time.monotonic()
-                self._read(self._poll(self._pollers(), now if self._can_work() else None))
+                ready = self._poll(self._pollers(), now if self._can_work() else None)
+                self._has_rested = self._polled_at - now > _REST
+                if self._read(ready):
+                    self._work()
                 now = time.monotonic()
-                self._follow(now)
+                if self._assignment.reset or self._is_time(ready, now):
+                    self._follow(now)
                 if self._stopping(now):
                     break
                 if self._assignment.started and not self._greeted:
                     self._greet()
                 self._shared.backlog = not self._results.flush()
                 self._to_distributor.flush()
-                if self._can_work():
-                    self._work()
                 self._announce(self._waits_for, self._assignment.strays)
         except StopNow:
             self._tell(self._assignment.give_back())
@@ -175,30 +183,51 @@ class Worker(DeclaredRole, abc.ABC):
             self._tell(self._assignment.heartbeat())
         self._tell(self._assignment.goodbye())
 
-    def _read(self, ready: dict[Any, int]) -> None:
+    def _read(self, ready: dict[Any, int]) -> bool:
+        """Read what has come, up to some work; tell whether there is some that can be begun."""
         if self.worker in ready:
             assert self.worker is not None  # noqa: S101 - _join made it
             for frames in sockets.receive(self.worker, _DRAIN):
-                valid = 2 <= len(frames) <= 3 and not len(frames[0])
-                message = envelope.decode(*frames[1:]) if valid else None
-                if message is None:
-                    self._assignment.strays += 1
-                else:
-                    with self._shared.lock:
-                        self._assignment.receive(message)
+                self._take(frames)
+                if self._can_work() and (self._has_rested or self._has_a_round()):
+                    break  # what else has come can wait, whoever gave this work cannot
+        return self._can_work() and not self._assignment.reset
+
+    def _has_a_round(self) -> bool:
+        """Tell whether there is as much work as is done before it looks at its sockets again."""
+        return self._assignment.waiting >= self._credit.round()
+
+    def _take(self, frames: list[sockets.Frame]) -> None:
+        """Take in one message of the distributor."""
+        valid = 2 <= len(frames) <= 3 and not len(frames[0])
+        message = envelope.decode(*frames[1:]) if valid else None
+        if message is None:
+            self._assignment.strays += 1
+        else:
+            with self._shared.lock:
+                self._assignment.receive(message)
 
     def _follow(self, now: float) -> None:
         """Join again when the connection broke or we are not known; end when the distributor stays away."""
         if self._assignment.ended:
-            return  # that came before the connection broke, and counts
+            return
         came, gone = self._watch.drain()
         if came:
             self._distributor.came()
         if gone:
             self._distributor.went(now)
+            if self._has_ended():
+                return
         if gone or self._assignment.reset:
             self._join()
         self._distributor.check(now)
+
+    def _has_ended(self) -> bool:
+        """Tell whether END came before the connection broke: then it counts."""
+        assert self.worker is not None  # noqa: S101 - _join made it
+        for frames in sockets.receive(self.worker, _ALL):
+            self._take(frames)
+        return self._assignment.ended
 
     def _greet(self) -> None:
         """Answer START: prepare, then ask for tasks."""
@@ -309,8 +338,6 @@ class Worker(DeclaredRole, abc.ABC):
     def _watched(self, hand: int, execution: Execution) -> Execution:
         """Let the heartbeat see what one hand begins with."""
         self._executions[hand] = execution
-        if self._shared.asleep:
-            self._shared.wake.set()
         return execution
 
     def _finished(self, execution: Execution, seconds: float) -> None:
@@ -363,7 +390,6 @@ class SingleThreadedWorker(Worker):
         execution = self._watched(0, Execution(work))
         begun = time.perf_counter()
         with self._user_code():
-            name = f"{type(self).__qualname__}.handle_execution"
-            execution.run(self.handle_execution, name, self._packer, MOST_BYTES)
+            execution.run(self.handle_execution, self._call_name, self._packer, MOST_BYTES)
         self._executions[0] = None
         self._finished(execution, time.perf_counter() - begun)

@@ -100,6 +100,57 @@ def test_a_single_packed_item_is_sent_as_it_is() -> None:
     assert (message.data, message.ranges) == ({"a": 1}, [(3, 1)])
 
 
+LARGE = serializer.serialize({"x": bytes(envelope.OWN_FRAME)})
+
+
+@pytest.mark.parametrize(
+    ("message", "data"),
+    [
+        (Message("DATA", "T", ids=[(3, 1)], run="r", body=LARGE, n=1), [{"x": bytes(envelope.OWN_FRAME)}]),
+        (Message("FAIL", "T", id=3, run="r", body=LARGE), {"x": bytes(envelope.OWN_FRAME)}),
+    ],
+)
+def test_a_large_dictionary_is_a_frame_of_its_own(message: Message, data: Any) -> None:
+    parts = envelope.frames(message)
+    assert len(parts) == 2
+    assert parts[1] is LARGE, "it is not copied"
+    for own in (parts[1], memoryview(parts[1])):
+        opened = decode(parts[0], own)
+        assert opened is not None
+        assert (opened.data, opened.run, opened.ids, opened.id) == (data, "r", message.ids, message.id)
+    assert envelope.joined(parts) == encode(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("DATA", "T", ids=[(0, 1)], body=LARGE[: envelope.OWN_FRAME - 1], n=1),  # not large
+        Message("DATA", "T", ids=[(0, 2)], body=LARGE + b"\x80", n=2),
+        Message("DATA", "T", id=0, body=LARGE, n=1),  # to a worker in lock-step
+        Message("RDY", credit=1),
+    ],
+)
+def test_all_else_is_one_frame(message: Message) -> None:
+    assert envelope.frames(message) == [encode(message)]
+    assert envelope.joined(envelope.frames(message)) == encode(message)
+
+
+@pytest.mark.parametrize(
+    ("data", "own"),
+    [
+        ([None], b"\xc1"),
+        ([None], b""),
+        ([None], b"\x80\x80"),
+        ([1], b"\x80"),
+        ([None, None], b"\x80"),
+        ({}, b"\x80"),
+    ],
+)
+def test_a_second_frame_that_does_not_fit_makes_it_no_message(data: Any, own: bytes) -> None:
+    assert decode(msgpack.packb({"type": "DATA", "task": "T", "data": data}), own) is None
+    assert decode(b"", own) is None
+
+
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 65535, 65536])
 def test_array_header_is_msgpacks_own(count: int) -> None:
     assert envelope.array_header(count) == msgpack.Packer().pack_array_header(count)

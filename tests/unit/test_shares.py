@@ -12,7 +12,7 @@ from tests.unit.test_taskbook import A, B, C, Case, ids
 from zmqpipeline import EndpointAddress, TaskType
 from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY
 from zmqpipeline.errors import SerializationError
-from zmqpipeline.source import BATCH_BYTES, TaskSource
+from zmqpipeline.source import BATCH_BYTES, BATCH_TIME, TaskSource
 from zmqpipeline.wire import envelope, serializer
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def test_a_batch_is_closed_a_moment_after_its_first_task_or_after_a_slow_one(
     TaskType.register_type("PADDED")
     clock = [0.0]
     monkeypatch.setattr("zmqpipeline.source.perf_counter", lambda: clock[0])
-    for seconds, expected in ((0.00009, 12), (0.0002, 1)):
+    for seconds, expected in ((0.00009, 1 + int(BATCH_TIME / 0.00009)), (0.0002, 1)):
         source = padded(*[1] * 100)
 
         def handle(*_args: Any, seconds: float = seconds, task: Any = source.task) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 #: how long the collector waits for a confirmation before it sends ACKs again, in seconds
 CONFIRM_TIMEOUT = 1.0
@@ -80,14 +80,17 @@ class Settlement:
 
     def belongs(self, message: Message) -> bool:
         """Tell whether a message is of the present run and one of its task types, and count it if not."""
-        if self.run is not None and message.run == self.run and message.task in {"", *self._settled}:
+        is_known = message.task in self._settled or not message.task
+        if is_known and self.run is not None and message.run == self.run:
             return True
         self.strays += 1
         return False
 
-    def fresh(self, task: str, ranges: Iterable[Range]) -> list[Range]:
+    def fresh(self, task: str, ranges: Sequence[Range]) -> list[Range]:
         """Tell which of these tasks have no result yet, in order, and each once."""
         known, seen = self._settled.setdefault(task, Intervals()), Intervals()
+        if len(ranges) == 1:
+            return known.missing(*ranges[0])
         return [new for ids in ranges for missing in known.missing(*ids) for new in seen.add(*missing)]
 
     def settle(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import zmq
+
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.execution import Execution
 from zmqpipeline.failure import describe
@@ -29,14 +31,15 @@ class _Tray:
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
+        self._parts: list[bytes] = []
 
-    def send(self, frame: bytes, _flags: int) -> None:
-        """Keep a message of one frame."""
-        self.frames.append(frame)
-
-    def send_multipart(self, frames: list[bytes], _flags: int, copy: bool = True) -> None:  # noqa: ARG002
-        """Keep the envelope, behind an empty frame or before one of a large dictionary."""
-        self.frames.append(envelope.joined([frame for frame in frames if frame]))
+    def send(self, frame: bytes, flags: int, copy: bool = True) -> None:  # noqa: ARG002
+        """Keep a message as one frame: the envelope, without its delimiter, with a dictionary behind it."""
+        if frame:
+            self._parts.append(frame)
+        if not flags & zmq.SNDMORE:
+            self.frames.append(envelope.joined(self._parts))
+            self._parts = []
 
     def take(self) -> list[bytes]:
         """Take what is there."""

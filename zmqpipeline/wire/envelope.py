@@ -11,15 +11,16 @@ message, whose data says nil in its place.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgpack
 
 from zmqpipeline.wire import serializer
-from zmqpipeline.wire.messages import MESSAGE_TYPE_EMPTY
+from zmqpipeline.wire.messages import MESSAGE_TYPE_EMPTY, MESSAGE_TYPE_FAILURE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from zmqpipeline.delivery.intervals import Range
 
@@ -78,8 +79,13 @@ class Message:
 
     @property
     def has_own_frame(self) -> bool:
-        """Whether its data is one dictionary that is large enough for a frame of its own."""
-        return self.body is not None and len(self.body) >= OWN_FRAME and (self.n == 1 or self.ids is None)
+        """Whether its data is one dictionary that is large enough for a frame of its own.
+
+        A worker in lock-step, whose messages have no ``ids``, gets one frame in any case, as in the original.
+        """
+        if self.body is None or len(self.body) < OWN_FRAME:
+            return False
+        return self.n == 1 if self.ids is not None else self.type == MESSAGE_TYPE_FAILURE
 
     @property
     def ranges(self) -> list[Range]:
@@ -87,9 +93,6 @@ class Message:
         if self.ids is not None:
             return self.ids
         return [] if self.id is None else [(self.id, 1)]
-
-
-_OPTIONAL = (*_TEXTS, "id", *_RANGES, *_NUMBERS, "settled", "error")
 
 
 def frames(message: Message) -> list[bytes]:
@@ -101,7 +104,7 @@ def frames(message: Message) -> list[bytes]:
         if its data cannot be packed
 
     """
-    if message.body is None or not message.has_own_frame:
+    if message.body is None or len(message.body) < OWN_FRAME or not message.has_own_frame:
         return [encode(message)]
     nil = b"\xc0" if message.ids is None else b"\x91\xc0"
     return [_header(message) + nil, message.body]
@@ -131,11 +134,8 @@ def encode(message: Message) -> bytes:
 
 def _header(message: Message) -> bytes:
     """Pack everything but the data; that follows."""
-    fields: dict[str, Any] = {"type": message.type, "task": message.task}
-    for name in _OPTIONAL:
-        value = getattr(message, name)
-        if value is not None:
-            fields[name] = value
+    values = zip(_FIELDS, _values(message), strict=True)
+    fields = {name: value for name, value in values if value is not None}
     packed = serializer.serialize(fields, "envelope")
     # the same map with one key more: a small one has its length in the one byte of its header
     keys = len(fields) + 1
@@ -197,30 +197,31 @@ def _checked(fields: dict[Any, Any]) -> Message | None:
     if not isinstance(kind, str) or not isinstance(task, str):
         return None
     message = Message(kind, task, fields.get("data", {}))
-    for name in _TEXTS:
-        value = fields.get(name)
-        if value is not None and not isinstance(value, str):
+    for name, value in fields.items():
+        take = _TAKERS.get(name) if isinstance(name, str) else None
+        if take is not None and value is not None and not take(message, name, value):
             return None
-        setattr(message, name, value)
-    for name in ("id", *_NUMBERS):
-        value = fields.get(name)
-        if value is not None and not _is_number(value):
-            return None
-        setattr(message, name, value)
-    for name in _RANGES:
-        if fields.get(name) is not None:
-            ranges = _ranges(fields[name])
-            if ranges is None:
-                return None
-            setattr(message, name, ranges)
-    valid = _error(message, fields.get("error")) and _settled(message, fields.get("settled"))
-    return message if valid else None
+    return message
 
 
-def _error(message: Message, value: Any) -> bool:
+def _text(message: Message, name: str, value: Any) -> bool:
+    setattr(message, name, value)
+    return isinstance(value, str)
+
+
+def _number(message: Message, name: str, value: Any) -> bool:
+    setattr(message, name, value)
+    return type(value) is int and 0 <= value < MAX_NUMBER
+
+
+def _listed(message: Message, name: str, value: Any) -> bool:
+    ranges = _ranges(value)
+    setattr(message, name, ranges)
+    return ranges is not None
+
+
+def _error(message: Message, _name: str, value: Any) -> bool:
     """Keep what an error may say: it is sent on, so anything else in it would have to be packed again."""
-    if value is None:
-        return True
     if not isinstance(value, dict):
         return False
     kept = {name: value[name] for name, kind in _ERROR.items() if type(value.get(name)) is kind}
@@ -228,9 +229,7 @@ def _error(message: Message, value: Any) -> bool:
     return True
 
 
-def _settled(message: Message, value: Any) -> bool:
-    if value is None:
-        return True
+def _settled(message: Message, _name: str, value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     message.settled = {}
@@ -274,3 +273,16 @@ def part(ranges: Sequence[Range], skip: int, keep: int) -> list[Range]:
             taken.append((first + low, high - low))
         skip, keep = skip - low, keep - (high - low)
     return taken
+
+
+#: how each field that arrives is checked and taken
+_TAKERS: dict[str, Callable[[Message, str, Any], bool]] = {
+    **dict.fromkeys(_TEXTS, _text),
+    **dict.fromkeys(("id", *_NUMBERS), _number),
+    **dict.fromkeys(_RANGES, _listed),
+    "error": _error,
+    "settled": _settled,
+}
+#: what is sent beside the data, in the order on the wire
+_FIELDS = ("type", "task", *_TEXTS, "id", *_RANGES, *_NUMBERS, "settled", "error")
+_values: Callable[[Message], tuple[Any, ...]] = attrgetter(*_FIELDS)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 from collections import deque
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: the largest frame that a bound socket takes, in bytes
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
@@ -43,6 +47,10 @@ Frame = bytes | memoryview
 
 #: a frame of fewer bytes is copied: that is quicker than to keep track of it
 _COPIED = 64 * 1024
+
+#: libzmq's thread, which does the sending, may have to wait for the processor that its caller is on; if the
+#: caller went on for some tenths of a millisecond, Linux would let it, and the message would lie there
+_yield = getattr(os, "sched_yield", lambda: None)
 
 _OPENED = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
@@ -161,14 +169,15 @@ class Watch:
 
 
 def send(socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
-    """Send a message at once, or raise ``zmq.Again``; large frames are not copied."""
-    if len(frames) == 1:
-        socket.send(frames[0], zmq.NOBLOCK)
-    else:
-        socket.send_multipart(frames, zmq.NOBLOCK, copy=len(frames[-1]) < _COPIED)
+    """Send a message at once, or raise ``zmq.Again``; a large frame is not copied."""
+    *before, last = frames
+    for frame in before:
+        socket.send(frame, zmq.NOBLOCK | zmq.SNDMORE)
+    socket.send(last, zmq.NOBLOCK, copy=len(last) < _COPIED)
+    _yield()
 
 
-def receive(socket: zmq.Socket[bytes], most: int) -> list[list[Frame]]:
+def receive(socket: zmq.Socket[bytes], most: int) -> Iterator[list[Frame]]:
     """Read the messages that have arrived, without waiting.
 
     Parameters
@@ -178,19 +187,22 @@ def receive(socket: zmq.Socket[bytes], most: int) -> list[list[Frame]]:
     most
         how many at the most, so that other sockets get their turn
 
-    Returns
-    -------
-    list of list of bytes or memoryview
-        the frames of each message
+    Yields
+    ------
+    list of bytes or memoryview
+        the frames of a message; the next one is read when it is asked for
 
     """
-    received: list[list[Frame]] = []
-    try:
-        while len(received) < most:
-            received.append([_content(frame) for frame in socket.recv_multipart(zmq.NOBLOCK, copy=False)])
-    except zmq.Again:
-        pass
-    return received
+    for _ in range(most):
+        try:
+            frame = socket.recv(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return
+        frames = [_content(frame)]
+        while frame.more:
+            frame = socket.recv(zmq.NOBLOCK, copy=False)  # all parts of a message come at once
+            frames.append(_content(frame))
+        yield frames
 
 
 def _content(frame: zmq.Frame) -> Frame:
