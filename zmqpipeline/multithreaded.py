@@ -125,12 +125,14 @@ class MultiThreadedWorker(Worker):
             self._threads.append(thread)
 
     def _can_work(self) -> bool:
-        return self._is_open() and (self._wants_more() or bool(self._idle and self._assignment.ready_to_do))
+        # what is prepared is done even when the worker has been asked to stop: it has begun with that
+        free = self._idle and self._assignment.ready_to_do and not self._results
+        return bool(free) or self._wants_more()
 
     def _wants_more(self) -> bool:
         """Tell whether to prepare tasks: a round for each thread, so that none waits for the main thread."""
-        assignment = self._assignment
-        return assignment.has_work and assignment.ready_to_do < self.n_threads * self._credit.round()
+        enough = self.n_threads * self._credit.round()
+        return super()._can_work() and self._assignment.ready_to_do < enough
 
     def _read(self, ready: dict[Any, int]) -> bool:
         super()._read(ready)

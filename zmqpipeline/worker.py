@@ -277,21 +277,17 @@ class Worker(DeclaredRole, abc.ABC):
             return False
         if not self._stop_at:
             self._stop_at = now + self.stop_timeout
-            self._tell(self._assignment.give_back())
+            self._tell(self._assignment.give_back(prepared=False))
             if not self._assignment.is_idle:
                 self.logger.info("%s: waiting for the tasks that it has begun", self._subject())
-        elif self._assignment.waiting:
-            self._tell(self._assignment.give_back())
+        elif self._assignment.has_work:
+            self._tell(self._assignment.give_back(prepared=False))
         idle = self._assignment.is_idle and not self._results
         return idle or self._level >= NOW or now > self._stop_at
 
     def _can_work(self) -> bool:
-        """Tell whether a task can be begun."""
-        return self._is_open() and self._assignment.has_work
-
-    def _is_open(self) -> bool:
-        """Tell whether tasks are begun at all: results that cannot be sent come first."""
-        return self._greeted and not self._results and self._level == RUNNING
+        """Tell whether a task can be begun: results that cannot be sent come first."""
+        return self._greeted and not self._results and self._level == RUNNING and self._assignment.has_work
 
     def _waits_for(self) -> list[str]:
         if not self._distributor.met or self._distributor.away:

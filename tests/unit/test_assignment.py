@@ -176,7 +176,8 @@ def test_what_is_prepared_waits_for_a_thread_and_is_held() -> None:
     begun = assignment.next_prepared(1)
     assert begun == Work(["zero"], [(0, 1)], 1, RUN)
     assert not assignment.is_idle
-    assert assignment.give_back().ids == [(2, 1), (3, 1)]
+    assert assignment.give_back(prepared=False).ids == [(3, 1)]
+    assert assignment.give_back().ids == [(2, 1)]
     assert assignment.next_prepared(1) is None
     assignment.done(begun)
     assert assignment.is_idle

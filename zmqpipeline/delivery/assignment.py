@@ -187,7 +187,9 @@ class Assignment:
         self._order += 1
         return Message(messages.MESSAGE_TYPE_READY, self.task, run=self.run, credit=credit, order=self._order)
 
-    def give_back(self, rest: Iterable[Range] = (), *, everything: bool = True) -> Message:
+    def give_back(
+        self, rest: Iterable[Range] = (), *, everything: bool = True, prepared: bool = True
+    ) -> Message:
         """Give back what was not begun.
 
         Parameters
@@ -196,14 +198,16 @@ class Assignment:
             what was taken out of work that is begun
         everything
             whether to give back all other work as well, and to ask for nothing more
+        prepared
+            whether that includes what is :meth:`prepared`
 
         """
         message = Message(messages.MESSAGE_TYPE_RETURN, self.task, run=self.run, number=self.number)
         message.ids = list(rest)
         if everything:
-            message.ids += [ids for work in (*self._prepared, *self._work) for ids in work.ids]
-            self._prepared.clear()
-            self._work.clear()
+            for queue in (self._prepared, self._work) if prepared else (self._work,):
+                message.ids += [ids for work in queue for ids in work.ids]
+                queue.clear()
             self._order += 1
             self._void = self._order
             message.credit, message.order = 0, self._order
