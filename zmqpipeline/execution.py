@@ -6,6 +6,7 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from zmqpipeline.delivery.assignment import Work
 from zmqpipeline.failure import describe, size_of_error
 from zmqpipeline.wire import envelope, serializer
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import msgpack
-
-    from zmqpipeline.delivery.assignment import Work
-    from zmqpipeline.delivery.intervals import Range
 
 
 class Done(NamedTuple):
@@ -41,9 +39,9 @@ class Execution:
     """Some work, done task by task in one thread.
 
     While user code runs for long, another thread sends what is done
-    (:meth:`take_done`) and gives back what was not begun (:meth:`take_rest`).
+    (:meth:`take_done`) and takes what was not begun (:meth:`cut`).
     Nothing is locked for a task: lists grow and shrink at their ends in one
-    step each. In the worst case a task that was just begun is given back as
+    step each. In the worst case a task that was just begun is taken as
     well; then it is done twice, and collected once.
 
     Parameters
@@ -58,9 +56,9 @@ class Execution:
         #: what came of the tasks, in their order: a packed result, or nothing where there is an error
         self.done: list[bytes] = []
         self.errors: dict[int, dict[str, Any]] = {}
-        self.given_back: list[Range] = []
         #: whether its running task has passed its time limit
         self.abandoned = False
+        self.sent = 0  #: bytes of results and errors that were sent before its end
         self._taken = 0
         self._left = math.inf  #: bytes of results and errors until the rest of the tasks is left
         self._lock = threading.Lock()
@@ -135,15 +133,15 @@ class Execution:
             errors = {place: errors[place] for place in list(errors) if place in places}
         return Done(first, done, errors)
 
-    def take_rest(self, running: int = 1) -> list[Range]:
-        """Take away the tasks that were not begun, and tell their ids; ``running`` says how many run."""
-        tasks = self.work.tasks
-        before = len(tasks)
-        while len(tasks) > self.position + running:
-            tasks.pop()
-        taken = envelope.part(self.work.ids, len(tasks), before - len(tasks))
-        self.given_back += taken
-        return taken
+    def cut(self, running: int = 1) -> Work:
+        """Take away the tasks that were not begun, so that it ends early; ``running`` says how many run."""
+        work, taken = self.work, []
+        while len(work.tasks) > self.position + running:
+            taken.append(work.tasks.pop())
+        place, count = len(work.tasks), len(taken)
+        done = max(0, self.position - place)  # meanwhile, before they could be taken
+        ids = envelope.part(work.ids, place + done, count - done)
+        return Work(taken[::-1][done:], ids, work.attempt, work.run)
 
 
 class WrongResultError(TypeError):

@@ -3,7 +3,8 @@
 It has connections of its own. About once a second it says what the worker has
 not finished. When one call of user code takes long, it sends the results that
 are done, gives back the tasks that were not begun, and tells which task is
-running; so a slow task strands nothing.
+running; so a slow task strands nothing. When a round of tasks takes much longer
+than was thought, it ends that round early, so that the worker learns its pace.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from zmqpipeline.delivery.calls import GLANCE, Calls, Due
 from zmqpipeline.failure import describe
 from zmqpipeline.reporting import Reporter
 from zmqpipeline.wire import sockets
@@ -25,18 +27,14 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
-    from zmqpipeline.delivery.assignment import Assignment
+    from zmqpipeline.delivery.assignment import Assignment, Work
     from zmqpipeline.execution import Execution
     from zmqpipeline.role import Context, Socket
 
-#: how often it is looked whether a call takes long, in seconds, while there are calls
-GLANCE = 0.01
 #: after so many looks without a call it looks less often, in seconds; nobody wakes it for the next one,
 #: because that would cost more time than most calls take
 _IDLE_GLANCES = 20
 IDLE_GLANCE = 0.05
-#: a call that takes so long is a slow one, in seconds
-SLOW = 0.02
 #: the exit code of a process that ended itself because its only thread passed the time limit
 TIME_LIMIT_EXIT = 75
 #: what was sent last gets so long to leave such a process, in seconds
@@ -50,6 +48,8 @@ class Shared:
     assignment: Assignment
     worker_id: bytes
     executions: list[Execution | None]
+    #: lets tasks that were taken out of an execution be done by another hand of this worker, or later
+    requeue: Callable[[Execution, Work], None]
     max_message: int = sockets.MAX_MESSAGE_SIZE
     lock: threading.RLock = field(default_factory=threading.RLock)
     #: whether results wait for room to be sent
@@ -100,8 +100,7 @@ class Heartbeat(threading.Thread):
         self._give_up = give_up
         self._stopped = threading.Event()
         self._parting = False
-        #: since when each execution is in the same call: (execution, position, time, told)
-        self._calls: list[_Call | None] = [None] * len(shared.executions)
+        self._calls = Calls(len(shared.executions))
 
     def stop(self) -> None:
         """End the thread; may take as long as one of its turns."""
@@ -153,8 +152,9 @@ class Heartbeat(threading.Thread):
             if now >= beat_at:
                 beat_at = now + self._interval
                 self._beat()
-            for index, execution in enumerate(shared.executions):
-                self._look(index, execution, now)
+            self._calls.glance(now)
+            for hand, execution in enumerate(shared.executions):
+                self._look(hand, execution, now)
             self._reporter.results.flush()
             self._reporter.distributor.flush()
 
@@ -166,36 +166,44 @@ class Heartbeat(threading.Thread):
         if not self._reporter.distributor:  # an old one that waits says the same
             self._reporter.tell(beat)
 
-    def _look(self, index: int, execution: Execution | None, now: float) -> None:
-        """See whether one thread is in the same call as at the last look, and for how long."""
-        if execution is None:
-            self._calls[index] = None
+    def _look(self, hand: int, execution: Execution | None, now: float) -> None:
+        """Do what is due for one hand."""
+        due = self._calls.look(hand, execution, 0 if execution is None else execution.position, now)
+        call = self._calls[hand]
+        if execution is None or call is None:
             return
-        position = execution.position
-        call = self._calls[index]
-        if call is None or call.execution is not execution or call.position != position:
-            self._calls[index] = _Call(execution, position, now)
-            return
-        if not call.relieved and now - call.since >= SLOW:
-            call.relieved = True
+        if due is Due.RELIEVE:
             self._relieve(execution)
+        elif due is Due.END:
+            self._end(execution)
+        elif due is Due.SEND:
+            self._send_done(execution)
         limit = self._shared.assignment.time_limit
         if limit is not None and not call.over and now - call.since > limit and execution.running is not None:
             call.over = True
             self._over(execution, limit)
 
+    def _end(self, execution: Execution) -> None:
+        """Let a round end early: what it has left is done next, by whoever is free."""
+        with self._shared.lock:
+            self._shared.requeue(execution, execution.cut())
+
     def _relieve(self, execution: Execution) -> None:
-        """Send what is done, give back what was not begun, tell what is running."""
-        shared, reporter = self._shared, self._reporter
+        """Send what is done, let others do what was not begun, tell what is running."""
+        shared = self._shared
+        stuck = self._calls.are_all_slow()
         with shared.lock:
-            stuck = all(other is not None for other in shared.executions)
-            rest = execution.take_rest()
-            message = shared.assignment.give_back(rest, everything=stuck)
+            self._end(execution)
+            message = shared.assignment.give_back() if stuck else None
             shared.paused = shared.paused or stuck
-        reporter.report(shared.assignment, execution, shared.max_message)
-        if message.ids or stuck:
-            reporter.tell(message)
+        self._send_done(execution)
+        if message is not None:
+            self._reporter.tell(message)
         self._beat()
+
+    def _send_done(self, execution: Execution) -> None:
+        shared = self._shared
+        execution.sent += self._reporter.report(shared.assignment, execution, shared.max_message)
 
     def _over(self, execution: Execution, limit: float) -> None:
         """Report that a task has passed its time limit: this attempt has failed."""
@@ -212,17 +220,6 @@ class Heartbeat(threading.Thread):
         """Send what is done, and give the rest back."""
         for execution in self._shared.executions:
             if execution is not None:
-                self._reporter.report(self._shared.assignment, execution, self._shared.max_message)
+                self._send_done(execution)
         self._reporter.tell(self._shared.assignment.goodbye())
         time.sleep(_PARTING)
-
-
-@dataclass(slots=True)
-class _Call:
-    """One call of user code, as it was seen."""
-
-    execution: Execution
-    position: int
-    since: float
-    relieved: bool = False
-    over: bool = False

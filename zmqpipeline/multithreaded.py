@@ -6,6 +6,7 @@ import abc
 import contextlib
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -33,8 +34,10 @@ _JOIN_TIMEOUT = 2.0
 _HASTE = 0.2
 _DRAIN = 64
 
-_READY, _DONE, _BROKEN = b"R", b"D", b"X"
-_STOP = b""
+#: what threads say: that they have nothing to do, that something is done, that they have broken down
+_IDLE, _DONE, _BROKEN = b"I", b"D", b"X"
+#: and what they are told
+_GO, _STOP = b"G", b""
 
 
 class MultiThreadedWorker(Worker):
@@ -43,14 +46,17 @@ class MultiThreadedWorker(Worker):
     :meth:`handle_execution` runs in the main thread and prepares a task;
     :meth:`handle_thread_execution` does it, in one of the threads. The
     collector gets what the first returned, updated with what the second
-    returned, as a new dictionary. The threads are fed over inproc sockets.
+    returned, as a new dictionary. What is prepared waits for whichever thread is
+    free first; some of it may go to another worker after all, if all threads are
+    in tasks that take long.
 
     Attributes
     ----------
     n_threads
         how many threads, at least 1
     thread_endpoint
-        where the threads are fed, an inproc address; each worker adds its own id to it
+        where the main thread and the others wake each other, an inproc address; each worker adds its own id
+        to it
 
     """
 
@@ -90,6 +96,9 @@ class MultiThreadedWorker(Worker):
     def _open(self) -> None:
         self._threads: list[threading.Thread] = []
         self._idle: list[int] = []
+        #: what threads have done and the main thread has not sent yet, with the seconds that it took
+        self._made: deque[tuple[Execution, float]] = deque()
+        self._is_told = False  #: whether a thread has told the main thread of it
         self._broken: BaseException | None = None
         self._inner = self._make(zmq.ROUTER)
         super()._open()
@@ -116,47 +125,54 @@ class MultiThreadedWorker(Worker):
             self._threads.append(thread)
 
     def _can_work(self) -> bool:
-        return bool(self._idle) and super()._can_work()
+        return self._is_open() and (self._wants_more() or bool(self._idle and self._assignment.ready_to_do))
+
+    def _wants_more(self) -> bool:
+        """Tell whether to prepare tasks: a round for each thread, so that none waits for the main thread."""
+        assignment = self._assignment
+        return assignment.has_work and assignment.ready_to_do < self.n_threads * self._credit.round()
 
     def _read(self, ready: dict[Any, int]) -> bool:
         super()._read(ready)
         if self._inner in ready:
-            for name, kind, *rest in sockets.receive(self._inner, _DRAIN):
-                index = int(bytes(name).rpartition(b"-")[2])
-                execution = self._executions[index]
+            for name, kind in sockets.receive(self._inner, _DRAIN):
                 if kind == _BROKEN and self._broken is not None:
                     raise self._broken
-                if kind == _DONE and execution is not None:
-                    self._finished(index, execution, float(rest[0]))
-                self._idle.append(index)
+                if kind == _IDLE:
+                    self._idle.append(int(bytes(name).rpartition(b"-")[2]))
+            self._is_told = False  # before it is looked: what is made from now on is told again
+            while self._made:
+                self._finished(*self._made.popleft())
         return self._can_work() and not self._assignment.reset
 
     def _work(self) -> None:
-        """Hand a batch to each idle thread."""
-        while self._idle and self._assignment.has_work:
-            share = max(1, self._credit.round() // self.n_threads)
+        """Prepare some tasks, and wake the threads that are free."""
+        while self._wants_more():
             with self._shared.lock:
-                work = self._assignment.next(share)
-            if work is None:
-                return
-            with self._user_code():
-                forwarded, ids = self._forward(work)
-            if not forwarded:
-                self._assignment.done(work)
-                continue
-            index = self._idle.pop(0)
-            # the thread unpacks its tasks, so that they are as they were when they were forwarded
-            work.tasks, work.ids = [None] * len(forwarded), ids
-            self._watched(index, Execution(work))
-            self._inner.send_multipart(
-                [_name(index), envelope.array_header(len(forwarded)) + b"".join(forwarded)]
-            )
+                work = self._assignment.next(self._credit.share(self._assignment.unprepared))
+            if work is not None:
+                with self._user_code():
+                    forwarded, ids = self._forward(work)
+                with self._shared.lock:
+                    self._assignment.prepared(work, forwarded, ids)
+            if not self._idle:
+                break  # there is time to look at the sockets
+            self._wake()
+        self._wake()
 
-    def _leave_rest(self, execution: Execution) -> None:
-        """Give back what one hand has left: it was prepared already, so it cannot be begun here again."""
-        rest = execution.take_rest(running=0)
-        if rest:
-            self._tell(self._assignment.give_back(rest, everything=False))
+    def _wake(self) -> None:
+        """Let free threads look for tasks, as many as there are tasks."""
+        for _ in range(min(len(self._idle), self._assignment.ready_to_do)):
+            self._inner.send_multipart([_name(self._idle.pop(0)), _GO])
+
+    def _requeue(self, execution: Execution, rest: Work) -> None:
+        """Let another thread do what one has left: it is prepared already."""
+        if not rest.tasks:
+            return
+        rest.tasks = [serializer.serialize(data) for data in rest.tasks]
+        self._assignment.requeue(execution.work, rest, prepared=True)
+        if self._stopper is not None:
+            self._stopper.wake()  # it may be the heartbeat that asks for this, and threads may be free
 
     def _forward(self, work: Work) -> tuple[list[bytes], list[Range]]:
         """Call handle_execution() for each task; return what goes to the thread, with its ids."""
@@ -219,15 +235,30 @@ class MultiThreadedWorker(Worker):
                 return {**data, **added}
             return data if added is None else added
 
-        feed.send(_READY)
-        while tasks := feed.recv():
-            execution = self._executions[index]
-            if execution is None:
-                break  # the worker is leaving
-            execution.work.tasks[:] = serializer.deserialize(tasks)
-            begun = time.perf_counter()
-            execution.run(call, name, packer, MOST_BYTES // self.n_threads)
-            feed.send_multipart([_DONE, repr(time.perf_counter() - begun).encode()], zmq.NOBLOCK)
+        feed.send(_IDLE)
+        while feed.recv() != _STOP:
+            while (execution := self._next(index)) is not None:
+                begun = time.perf_counter()
+                execution.run(call, name, packer, MOST_BYTES // self.n_threads)
+                seconds = time.perf_counter() - begun
+                self._executions[index] = None
+                self._made.append((execution, seconds))
+                if not self._is_told:
+                    self._is_told = True
+                    feed.send(_DONE, zmq.NOBLOCK)
+            feed.send(_IDLE, zmq.NOBLOCK)
+
+    def _next(self, index: int) -> Execution | None:
+        """Take the next tasks for a thread, unless results have to wait for the collector."""
+        shared = self._shared
+        with shared.lock:
+            count = self._credit.share(shared.assignment.ready_to_do)
+            work = None if shared.backlog else shared.assignment.next_prepared(count)
+        if work is None:
+            return None
+        # the thread unpacks its tasks, so that they are as they were when they were forwarded
+        work.tasks = serializer.deserialize(envelope.array_header(len(work.tasks)) + b"".join(work.tasks))
+        return self._watched(index, Execution(work))
 
 
 def _reap(threads: list[threading.Thread], context: Context) -> None:

@@ -28,11 +28,15 @@ from zmqpipeline.task import ENDPOINT, TASK_TYPE
 from zmqpipeline.wire import envelope, serializer, sockets
 
 if TYPE_CHECKING:
+    from zmqpipeline.delivery.assignment import Work
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
 
 _DRAIN = 16
 _ALL = 100_000
+#: a worker that has waited for so long, in seconds, begins with the first task that comes; another one reads
+#: what has come in the meantime
+_REST = 0.001
 
 _COLLECTOR_ENDPOINT = Attribute(
     "collector_endpoint",
@@ -128,6 +132,7 @@ class Worker(DeclaredRole, abc.ABC):
         self._packer = serializer.make_packer()
         self._credit = Credit(self._hands())
         self._stop_at = 0.0
+        self._has_rested = False
         self._process = uuid.uuid4().hex
         self._call_name = f"{type(self).__qualname__}.handle_execution"
         self.worker = None
@@ -145,7 +150,7 @@ class Worker(DeclaredRole, abc.ABC):
         self._to_distributor = sockets.Outbox(self.worker)
         self._reporter = Reporter(self._results, self._to_distributor, self.logger, self._subject())
         self._assignment = Assignment(str(self.task_type))
-        self._shared = Shared(self._assignment, self.worker_id, self._executions)
+        self._shared = Shared(self._assignment, self.worker_id, self._executions, self._requeue)
         self._greeted = False
         self._tell(self._assignment.hello(self._info()))
         self._poll_set = self._poller(self.worker, *self._inner_sockets())
@@ -156,6 +161,7 @@ class Worker(DeclaredRole, abc.ABC):
             while not self._assignment.ended:
                 now = time.monotonic()
                 ready = self._poll(self._pollers(), now if self._can_work() else None)
+                self._has_rested = self._polled_at - now > _REST
                 if self._read(ready):
                     self._work()
                 now = time.monotonic()
@@ -183,9 +189,13 @@ class Worker(DeclaredRole, abc.ABC):
             assert self.worker is not None  # noqa: S101 - _join made it
             for frames in sockets.receive(self.worker, _DRAIN):
                 self._take(frames)
-                if self._can_work():
+                if self._can_work() and (self._has_rested or self._has_a_round()):
                     break  # what else has come can wait, whoever gave this work cannot
         return self._can_work() and not self._assignment.reset
+
+    def _has_a_round(self) -> bool:
+        """Tell whether there is as much work as is done before it looks at its sockets again."""
+        return self._assignment.waiting >= self._credit.round()
 
     def _take(self, frames: list[sockets.Frame]) -> None:
         """Take in one message of the distributor."""
@@ -270,14 +280,18 @@ class Worker(DeclaredRole, abc.ABC):
             self._tell(self._assignment.give_back())
             if not self._assignment.is_idle:
                 self.logger.info("%s: waiting for the tasks that it has begun", self._subject())
-        elif self._assignment.has_work:
+        elif self._assignment.waiting:
             self._tell(self._assignment.give_back())
         idle = self._assignment.is_idle and not self._results
         return idle or self._level >= NOW or now > self._stop_at
 
     def _can_work(self) -> bool:
-        """Tell whether a task can be begun: results that cannot be sent come first."""
-        return self._greeted and not self._results and self._level == RUNNING and self._assignment.has_work
+        """Tell whether a task can be begun."""
+        return self._is_open() and self._assignment.has_work
+
+    def _is_open(self) -> bool:
+        """Tell whether tasks are begun at all: results that cannot be sent come first."""
+        return self._greeted and not self._results and self._level == RUNNING
 
     def _waits_for(self) -> list[str]:
         if not self._distributor.met or self._distributor.away:
@@ -326,27 +340,29 @@ class Worker(DeclaredRole, abc.ABC):
         self._executions[hand] = execution
         return execution
 
-    def _finished(self, hand: int, execution: Execution, seconds: float) -> None:
+    def _finished(self, execution: Execution, seconds: float) -> None:
         """Send what one hand has done, learn the pace, and ask for more or for less."""
-        self._executions[hand] = None
-        size = self._reporter.report(self._assignment, execution, self._shared.max_message)
+        size = execution.sent + self._reporter.report(self._assignment, execution, self._shared.max_message)
         self._shared.backlog = bool(self._results)
         self._credit.measured(max(execution.position, 1), seconds, size)
         with self._shared.lock:
-            self._leave_rest(execution)
+            self._requeue(execution, execution.cut(running=0))  # the results before it were large
             self._assignment.done(execution.work)
             news = self._credit.news()
-            if self._credit.is_too_much(self._assignment.waiting):
+            waiting = self._assignment.waiting
+            if self._credit.is_too_much(waiting):
                 self._tell(self._assignment.give_back())
                 news = self._credit.credit
             if self._shared.paused:
                 news, self._shared.paused = self._credit.credit, False
             if news is not None and self._level == RUNNING:
                 self._tell(self._assignment.ready(news))
+            if self._credit.is_hoard(waiting):
+                self._tell(self._assignment.give_back_all_but(self._credit.credit))
 
-    def _leave_rest(self, execution: Execution) -> None:
-        """Keep for later what one hand has left, because the results before it were large."""
-        self._assignment.put_back(execution.work, execution.position)
+    def _requeue(self, execution: Execution, rest: Work) -> None:
+        """Keep for later what an execution has left."""
+        self._assignment.requeue(execution.work, rest)
 
     def _info(self) -> dict[str, Any]:
         return {
@@ -375,4 +391,5 @@ class SingleThreadedWorker(Worker):
         begun = time.perf_counter()
         with self._user_code():
             execution.run(self.handle_execution, self._call_name, self._packer, MOST_BYTES)
-        self._finished(0, execution, time.perf_counter() - begun)
+        self._executions[0] = None
+        self._finished(execution, time.perf_counter() - begun)

@@ -55,6 +55,63 @@ def test_what_is_done_and_what_was_not_begun_leaves_a_worker_that_is_stuck(threa
     assert keeper.numbers("SLOW") == list(range(3000))
 
 
+def test_what_one_thread_has_not_begun_is_done_by_the_others() -> None:
+    pipeline = Pipeline()
+    pipeline.task("OTHERS", 3000)
+    go = threading.Event()
+
+    class SlowThreads(Threaded, abc.ABC):
+        n_threads = 3
+
+        def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any]:
+            if data["i"] in {700, 1500}:
+                assert go.wait(GUARD)
+            return {"r": data["i"]}
+
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    with running(keeper, distributor, pipeline.worker("OTHERS", SlowThreads)()) as roles:
+        eventually(lambda: len(keeper.kept) == 2998)
+        go.set()
+        roles.join()
+    assert keeper.numbers("OTHERS") == list(range(3000))
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_a_worker_that_becomes_slow_gives_back_what_would_take_it_too_long(threaded: bool) -> None:
+    """No task is slow enough to be relieved of the others, and all of them are too many for this test."""
+    pipeline = Pipeline()
+    count = 40_000
+    pipeline.task("PACE", count)
+    slow = Event()
+    made: list[Any] = []
+
+    def work(worker: Any, number: int) -> None:
+        if worker is made[0] and number > 4000:
+            slow.set()
+            threading.Event().wait(0.01)
+
+    class Tired(zmqpipeline.SingleThreadedWorker, abc.ABC):
+        def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+            work(self, data["i"])
+            return {"r": data["i"]}
+
+    class TiredThreads(Threaded, abc.ABC):
+        n_threads = 2
+
+        def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any]:
+            work(self, data["i"])
+            return {"r": data["i"]}
+
+    cls = pipeline.worker("PACE", TiredThreads if threaded else Tired)
+    made.append(cls())
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    with running(keeper, distributor, made[0]) as roles:
+        slow.wait()
+        roles.start(cls())
+        roles.join()
+    assert keeper.numbers("PACE") == list(range(count))
+
+
 def test_a_worker_that_was_stuck_works_on() -> None:
     pipeline = Pipeline()
     pipeline.task("RESUME", 400)

@@ -65,7 +65,7 @@ def test_what_is_put_back_comes_next() -> None:
     assert assignment.waiting == 4
     assert sorted(assignment.held()) == [(0, 2), (2, 1), (7, 2), (20, 1)]
     assignment.done(work)
-    assert assignment.next(10) == Work([2, 7, 8], [(2, 1), (7, 2)], 1, RUN)
+    assert assignment.next(3) == Work([2, 7, 8], [(2, 1), (7, 2)], 1, RUN)
     assignment.put_back(work, 2)
     assert assignment.waiting == 1, "there is nothing more in it"
 
@@ -141,6 +141,95 @@ def test_work_is_taken_in_pieces_and_in_order() -> None:
     assert [work and work.ids for work in pieces[:2]] == [[(0, 2), (8, 1)], [(9, 1)]]
     assert pieces[3] is not None
     assert pieces[3].attempt == 3
+
+
+def test_batches_are_done_together_if_their_results_echo_the_same() -> None:
+    assignment = started()
+    for number, (ids, attempt) in enumerate(
+        [([(0, 2)], 1), ([(2, 3)], 1), ([(9, 1), (12, 4)], 1), ([(20, 1)], 2), ([(21, 2)], 2)]
+    ):
+        assignment.receive(batch(ids, number, attempt))
+    pieces = [assignment.next(count) for count in (7, 9, 9)]
+    assert [work and (work.ids, work.attempt) for work in pieces] == [
+        ([(0, 5), (9, 1), (12, 1)], 1),
+        ([(13, 3)], 1),
+        ([(20, 3)], 2),
+    ]
+    assert all(work and work.tasks == spread(work.ids) for work in pieces)
+
+
+def test_a_batch_that_comes_twice_is_not_twice_in_one_message() -> None:
+    assignment = started()
+    for _ in range(2):
+        assignment.receive(batch([(0, 3)]))
+    assert [work and work.ids for work in (assignment.next(9), assignment.next(9))] == [[(0, 3)], [(0, 3)]]
+
+
+def test_what_is_prepared_waits_for_a_thread_and_is_held() -> None:
+    assignment = started()
+    assignment.receive(batch([(0, 4)]))
+    work = assignment.next(3)
+    assert work is not None
+    assignment.prepared(work, ["zero", "two"], [(0, 1), (2, 1)])  # the other one has failed
+    assert (assignment.unprepared, assignment.ready_to_do, assignment.waiting) == (1, 2, 3)
+    assert sorted(assignment.held()) == [(0, 1), (2, 1), (3, 1)]
+    begun = assignment.next_prepared(1)
+    assert begun == Work(["zero"], [(0, 1)], 1, RUN)
+    assert not assignment.is_idle
+    assert assignment.give_back().ids == [(2, 1), (3, 1)]
+    assert assignment.next_prepared(1) is None
+    assignment.done(begun)
+    assert assignment.is_idle
+
+
+def test_when_everything_fails_while_it_is_prepared_nothing_waits() -> None:
+    assignment = started()
+    assignment.receive(batch([(0, 1)]))
+    work = assignment.next(3)
+    assert work is not None
+    assignment.prepared(work, [], [])
+    assert assignment.is_idle
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_what_was_taken_out_of_a_round_comes_next(prepared: bool) -> None:
+    assignment = started()
+    assignment.receive(batch([(0, 6)]))
+    work = assignment.next(4 if prepared else 3)
+    assert work is not None
+    if prepared:
+        assignment.prepared(work, work.tasks, work.ids)
+        work = assignment.next_prepared(3)
+        assert work is not None
+    del work.tasks[1:]
+    assignment.requeue(work, Work([1, 2], [(1, 2)], 1, RUN), prepared=prepared)
+    follows = assignment.next_prepared(9) if prepared else assignment.next(9)
+    assert follows is not None
+    assert follows.ids == ([(1, 3)] if prepared else [(1, 5)])
+
+
+def test_what_an_earlier_incarnation_was_given_does_not_come_back() -> None:
+    assignment = started()
+    assignment.requeue(Work([0], [(0, 2)], 1, RUN), Work([1], [(1, 1)], 1, RUN))
+    assert assignment.is_idle
+
+
+@pytest.mark.parametrize(
+    ("keep", "given_back"), [(0, [0, 1, 2, 3, 8]), (2, [2, 3, 8]), (4, [8]), (5, []), (9, [])]
+)
+def test_what_is_far_from_being_begun_is_given_back(keep: int, given_back: list[int]) -> None:
+    assignment = started()
+    assignment.receive(batch([(10, 1)]))
+    assert assignment.next(1) is not None
+    assignment.receive(batch([(0, 3)], number=2))
+    prepared = assignment.next(3)
+    assert prepared is not None
+    assignment.prepared(prepared, prepared.tasks, prepared.ids)
+    assignment.receive(batch([(3, 1), (8, 1)], number=3))
+    message = assignment.give_back_all_but(keep)
+    assert (message.type, message.number, message.credit) == ("RETURN", 3, None)
+    assert sorted(spread(message.ids or [])) == given_back
+    assert sorted(spread(assignment.held())) == sorted({0, 1, 2, 3, 8, 10} - {*given_back})
 
 
 def test_a_heartbeat_says_what_is_not_finished_up_to_the_last_batch() -> None:

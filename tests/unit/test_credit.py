@@ -6,7 +6,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zmqpipeline.delivery.credit import AHEAD, AHEAD_BYTES, LONG, MOST, ROUND, ROUND_BYTES, Credit
+from zmqpipeline.delivery.credit import (
+    AHEAD,
+    AHEAD_BYTES,
+    HOARD,
+    LONG,
+    MOST,
+    QUICK_ROUND,
+    ROUND,
+    ROUND_BYTES,
+    SHARED,
+    Credit,
+)
 
 
 def settled(seconds: float, size: int = 0, hands: int = 1) -> Credit:
@@ -38,10 +49,18 @@ def test_no_ops_are_asked_for_by_the_thousands() -> None:
     assert 1000 < credit.round() <= credit.credit
 
 
-def test_short_tasks_are_asked_for_as_far_as_the_way_there_and_back() -> None:
-    credit = settled(0.001)
-    assert credit.credit * 0.001 == pytest.approx(AHEAD, rel=0.3)
-    assert credit.round() * 0.001 == pytest.approx(ROUND, rel=0.3)
+@pytest.mark.parametrize("seconds", [0.001, 0.004, 0.01])
+def test_short_tasks_are_asked_for_as_far_as_a_round_and_the_way_there_and_back(seconds: float) -> None:
+    credit = settled(seconds)
+    assert credit.credit * seconds == pytest.approx(ROUND + AHEAD, rel=0.3)
+    assert credit.round() * seconds == pytest.approx(ROUND, rel=0.3)
+    assert credit.round() < credit.credit
+
+
+def test_a_round_of_many_tasks_is_a_short_one() -> None:
+    credit = settled(1e-6)
+    assert credit.round() * 1e-6 == pytest.approx(QUICK_ROUND, rel=0.1)
+    assert credit.credit * 1e-6 == pytest.approx(QUICK_ROUND + AHEAD, rel=0.6)
 
 
 def test_it_grows_in_steps() -> None:
@@ -70,6 +89,74 @@ def test_small_changes_are_not_told() -> None:
     for seconds in (0.0009, 0.0011, 0.001):
         credit.measured(1, seconds)
         assert credit.news() is None
+
+
+def test_of_many_tasks_only_large_changes_are_told() -> None:
+    credit = settled(1e-6)
+    for seconds in (0.6e-6, 1.5e-6, 0.6e-6, 1.5e-6, 1e-6):
+        count = credit.round()
+        credit.measured(count, count * seconds)
+        assert credit.news() is None
+    credit.measured(1000, 1000 * 1e-5)
+    assert credit.news() is not None
+
+
+def test_after_one_long_task_as_much_as_before_is_soon_asked_for_again() -> None:
+    credit = settled(0.001)
+    before = credit.credit
+    credit.measured(10, 0.5)
+    credit.news()
+    for _ in range(4):
+        count = credit.round()
+        credit.measured(count, count * 0.001)
+        credit.news()
+    assert credit.credit > before / 2
+
+
+@pytest.mark.parametrize("hands", [1, 4])
+def test_what_was_asked_for_is_a_hoard_when_all_hands_were_slow_twice_in_a_row(hands: int) -> None:
+    credit = settled(1e-6, hands=hands)
+    held = credit.credit
+    seen = []
+    for _ in range(2 * hands):
+        credit.measured(10, 10 * 0.005)
+        credit.news()
+        seen.append(credit.is_hoard(held))
+    assert seen == [False] * (2 * hands - 1) + [True]
+    assert not credit.is_hoard(credit.credit)
+    assert not credit.is_hoard(int(HOARD / 0.005 * hands) - 1)
+
+
+@pytest.mark.parametrize("hands", [1, 4])
+def test_a_machine_that_stands_still_for_a_while_makes_no_hoard(hands: int) -> None:
+    credit = settled(1e-6, hands=hands)
+    held = credit.credit
+    for _ in range(hands):  # all hands were in a round then
+        credit.measured(5000, 0.5)
+        credit.news()
+        assert not credit.is_hoard(held)
+    credit.measured(5000, 0.005)
+    for _ in range(hands - 1):
+        credit.measured(5000, 0.5)
+        assert not credit.is_hoard(held)
+
+
+def test_the_round_after_a_slow_one_is_a_small_one() -> None:
+    credit = settled(1e-6)
+    credit.measured(10, 10 * 0.005)
+    assert credit.round() * 0.005 == pytest.approx(ROUND, rel=0.1)
+
+
+def test_the_last_tasks_are_shared_by_all_hands() -> None:
+    credit = settled(0.005, hands=4)
+    assert credit.share(1000) == credit.round() > 4
+    assert [credit.share(count) for count in (16, 9, 4, 1)] == [4, 3, 1, 1]
+    assert Credit(4).share(9) == 1
+
+
+def test_hardly_any_work_is_not_shared() -> None:
+    credit = settled(1e-6, hands=4)
+    assert credit.share(40) * 1e-6 == pytest.approx(SHARED, rel=0.1)
 
 
 def test_large_results_are_asked_for_as_far_as_they_fit() -> None:

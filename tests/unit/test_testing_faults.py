@@ -161,14 +161,15 @@ def test_a_frozen_worker_is_taken_for_dead_and_comes_back() -> None:
     assert [event.who for event in result.events("lost")] == [frozen.who]
     assert result.redelivered > 0
     silent = [event.time - frozen.time for event in result.events("executed") if event.who == frozen.who]
-    assert not [time for time in silent if 0 < time < 0.1]
+    assert not [time for time in silent if 0 < time < 0.1 - 1e-9]
     assert max(silent) > 0.2
     assert len(result.workers) == 2
     assert len(result.tasks["A"].client_addresses) == 3
 
 
 def test_a_dropped_connection_is_made_again() -> None:
-    result = Pipeline([task("A", count=1000)], [worker("A")], Keeper).run(
+    # one thread is in the middle of a round then, and the others have not begun
+    result = Pipeline([task("A", count=1000)], [worker("A", Threaded)], Keeper).run(
         faults.drop_connection(at=("A", 500))
     )
     check_guarantees(result)

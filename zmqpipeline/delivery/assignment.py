@@ -35,6 +35,21 @@ class Work:
         self.tasks = self.tasks[count:]
         return taken
 
+    def goes_on_with(self, other: Work) -> bool:
+        """Tell whether tasks of both can be done together: both echo the same, and no id comes twice."""
+        last, size = self.ids[-1]
+        return (self.attempt, self.run) == (other.attempt, other.run) and last + size <= other.ids[0][0]
+
+    def add(self, other: Work) -> None:
+        """Add tasks to it, behind its own; ids that follow each other become one range."""
+        self.tasks += other.tasks
+        (first, count), *rest = other.ids
+        last, size = self.ids[-1]
+        if last + size == first:
+            self.ids = [*self.ids[:-1], (last, size + count), *rest]
+        else:
+            self.ids = [*self.ids, *other.ids]
+
 
 class Assignment:
     """What one incarnation of a worker was given by one distributor.
@@ -61,6 +76,7 @@ class Assignment:
         self._void = 0  #: tasks sent on the strength of an earlier credit than this are given back already
         self.metadata: dict[str, Any] = {}
         self._work: deque[Work] = deque()
+        self._prepared: deque[Work] = deque()
         self._busy: list[Work] = []
 
     def hello(self, info: dict[str, Any]) -> Message:
@@ -89,13 +105,17 @@ class Assignment:
 
     def next(self, count: int) -> Work | None:
         """Begin with up to ``count`` tasks; :meth:`done` says when they are finished."""
-        if not self._work:
-            return None
-        work = self._work[0].take(count)
-        if not self._work[0].tasks:
-            self._work.popleft()
-        self._busy.append(work)
-        return work
+        return self._begin(self._work, count)
+
+    def prepared(self, work: Work, tasks: list[Any], ids: list[Range]) -> None:
+        """Let what was made of some tasks wait for a thread that does them."""
+        self.done(work)
+        if tasks:
+            self._prepared.append(Work(tasks, ids, work.attempt, work.run))
+
+    def next_prepared(self, count: int) -> Work | None:
+        """Begin with up to ``count`` tasks that are :meth:`prepared`."""
+        return self._begin(self._prepared, count)
 
     def done(self, work: Work) -> None:
         """Note that the results of these tasks are made, or that they failed."""
@@ -103,30 +123,58 @@ class Assignment:
 
     @property
     def has_work(self) -> bool:
-        """Whether there are tasks that were not begun."""
+        """Whether there are tasks that were not begun, and not prepared."""
         return bool(self._work)
 
     @property
     def waiting(self) -> int:
         """How many tasks there are that were not begun."""
+        return self.unprepared + self.ready_to_do
+
+    @property
+    def unprepared(self) -> int:
+        """How many of them are as they came."""
         return sum(len(work.tasks) for work in self._work)
+
+    @property
+    def ready_to_do(self) -> int:
+        """How many of them are prepared."""
+        return sum(len(work.tasks) for work in self._prepared)
 
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing begun and nothing to begin."""
-        return not self._work and not self._busy
+        return not self._work and not self._prepared and not self._busy
 
     def put_back(self, work: Work, count: int) -> None:
         """Let all but the first ``count`` tasks of some work be the next ones again."""
         if count < len(work.tasks):
             ids = part(work.ids, count, len(work.tasks) - count)
-            self._work.appendleft(Work(work.tasks[count:], ids, work.attempt, work.run))
+            rest = Work(work.tasks[count:], ids, work.attempt, work.run)
             del work.tasks[count:]
             work.ids = part(work.ids, 0, count)
+            self.requeue(work, rest)
+
+    def requeue(self, work: Work, rest: Work, *, prepared: bool = False) -> None:
+        """Let tasks that were taken out of some work, and not begun, be the next ones again.
+
+        Parameters
+        ----------
+        work
+            where they were; what an earlier incarnation was given is void
+        rest
+            the tasks
+        prepared
+            whether they are :meth:`prepared`
+
+        """
+        if rest.tasks and any(work is other for other in self._busy):
+            (self._prepared if prepared else self._work).appendleft(rest)
 
     def held(self) -> list[Range]:
         """List what is not finished."""
-        return [ids for work in (*self._busy, *self._work) for ids in part(work.ids, 0, len(work.tasks))]
+        works = (*self._busy, *self._prepared, *self._work)
+        return [ids for work in works for ids in part(work.ids, 0, len(work.tasks))]
 
     def heartbeat(self) -> Message:
         """Tell the distributor what is not finished; so it knows what is."""
@@ -153,11 +201,28 @@ class Assignment:
         message = Message(messages.MESSAGE_TYPE_RETURN, self.task, run=self.run, number=self.number)
         message.ids = list(rest)
         if everything:
-            message.ids += [ids for work in self._work for ids in work.ids]
+            message.ids += [ids for work in (*self._prepared, *self._work) for ids in work.ids]
+            self._prepared.clear()
             self._work.clear()
             self._order += 1
             self._void = self._order
             message.credit, message.order = 0, self._order
+        return message
+
+    def give_back_all_but(self, count: int) -> Message:
+        """Give back what waits behind ``count`` other tasks; what was told of credit stays."""
+        message = Message(messages.MESSAGE_TYPE_RETURN, self.task, run=self.run, number=self.number)
+        message.ids = []
+        for queue in (self._prepared, self._work):
+            kept: list[Work] = []
+            for work in queue:
+                first = work.take(count)
+                message.ids += work.ids
+                count -= len(first.tasks)
+                if first.tasks:
+                    kept.append(first)
+            queue.clear()
+            queue.extend(kept)
         return message
 
     def goodbye(self) -> Message:
@@ -180,6 +245,20 @@ class Assignment:
             body=body,
             n=total(ids),
         )
+
+    def _begin(self, queue: deque[Work], count: int) -> Work | None:
+        """Take up to ``count`` tasks out of a queue; batches of one kind are done together."""
+        if not queue:
+            return None
+        work = queue[0].take(count)
+        while not queue[0].tasks:
+            queue.popleft()
+            count_left = count - len(work.tasks)
+            if not count_left or not queue or not work.goes_on_with(queue[0]):
+                break
+            work.add(queue[0].take(count_left))
+        self._busy.append(work)
+        return work
 
     def _take_limits(self, said: dict[str, Any]) -> None:
         largest, interval = said.get("max_message"), said.get("heartbeat")

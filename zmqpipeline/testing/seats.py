@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from zmqpipeline.delivery.assignment import Assignment
+from zmqpipeline.delivery.calls import SLOW
 from zmqpipeline.delivery.credit import Credit
 from zmqpipeline.execution import Execution
-from zmqpipeline.heartbeat import SLOW, TIME_LIMIT_EXIT
+from zmqpipeline.heartbeat import TIME_LIMIT_EXIT
 from zmqpipeline.testing.faults import Kind
 from zmqpipeline.testing.hands import Hands
 from zmqpipeline.testing.network import HOST
@@ -286,7 +287,7 @@ class Seat:
         idle = [hand for hand in range(self._hands.count) if hand not in busy]
         moved = False
         while idle:
-            work = self._assignment.next(max(1, self._credit.round() // self._hands.count))
+            work = self._assignment.next(max(1, self._credit.share(self._assignment.waiting)))
             if work is None:
                 break
             moved = True
@@ -338,7 +339,7 @@ class Seat:
         took, limit = TASK_TIME + seconds, assignment.time_limit
         if took >= SLOW:
             stuck = len(self._rounds) == hands.count
-            message = assignment.give_back(execution.take_rest(), everything=stuck)
+            message = assignment.give_back(execution.cut().ids, everything=stuck)
             self._paused = self._paused or stuck
             hands.report(assignment, execution)
             hands.tell(message)

@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from tests.unit.simulated.links import Outbox
+from zmqpipeline.delivery.calls import SLOW
 from zmqpipeline.failure import describe
-from zmqpipeline.heartbeat import SLOW
 from zmqpipeline.reporting import Reporter
 from zmqpipeline.wire import envelope, serializer
 from zmqpipeline.wire.sockets import LIVENESS
@@ -54,6 +54,10 @@ class Call:
         if self.since == math.inf:
             self.since, self._until = now, now + self._seconds
         return now < self._until
+
+    def is_slow(self, now: float) -> bool:
+        """Tell whether it has been in the slow task for long."""
+        return self.is_stuck(now) and now - self.since >= SLOW
 
     def go_on(self, world: World, task: str, now: float) -> bool:
         """Do what can be done by now; tell whether everything is done."""
@@ -109,22 +113,24 @@ class Heartbeat:
             self._reporter.tell(self._assignment.heartbeat())
 
     def _look(self, call: Call, now: float) -> None:
-        if not call.relieved and now - call.since >= SLOW:
+        if not call.relieved and call.is_slow(now):
             call.relieved = True
-            self._relieve(call.execution)
+            self._relieve(call.execution, now)
         limit = self._assignment.time_limit
         if limit is not None and not call.over and now - call.since > limit:
             call.over = call.execution.abandoned = True
             self._over(call.execution)
 
-    def _relieve(self, execution: Execution) -> None:
-        """Send what is done, give back what was not begun, tell what is running."""
+    def _relieve(self, execution: Execution, now: float) -> None:
+        """Send what is done, let others do what was not begun, tell what is running."""
         worker = self._worker
-        everything = all(call is not None for call in worker.calls)
-        message = self._assignment.give_back(execution.take_rest(), everything=everything)
-        worker.paused = worker.paused or everything
+        self._assignment.requeue(execution.work, execution.cut())
+        message = None
+        if all(call is not None and call.is_slow(now) for call in worker.calls):
+            message = self._assignment.give_back()
+            worker.paused = True
         self._reporter.report(self._assignment, execution, MAX_MESSAGE)
-        if message.ids or everything:
+        if message is not None:
             self._reporter.tell(message)
         self._beat()
 
