@@ -7,7 +7,6 @@ line that wrote it, not at the first bind, in another process.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 import sys
@@ -19,7 +18,7 @@ import zmq
 from zmqpipeline.errors import DeclarationError, EndpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from typing_extensions import Self
 
@@ -123,7 +122,7 @@ def _problem(address: str) -> str | None:
         return "it has no scheme; begin with tcp://, ipc:// or inproc://"
     check = _SCHEMES.get(scheme)
     if check is None:
-        close = difflib.get_close_matches(scheme.lower(), _SCHEMES, n=1, cutoff=0.6)
+        close = _close_to(scheme.lower(), _SCHEMES, 1)
         hint = f"did you mean {close[0]}?" if close else "use tcp, ipc or inproc"
         return f"its scheme {_show(scheme)} is unknown; {hint}"
     return check(target)
@@ -205,6 +204,13 @@ _SCHEMES: dict[str, Callable[[str], str | None]] = {
 }
 
 
+def _close_to(word: str, known: Iterable[str], most: int) -> list[str]:
+    """List what was perhaps meant."""
+    import difflib  # noqa: PLC0415 - it takes its time, and a program without a typo needs none
+
+    return difflib.get_close_matches(word, list(known), n=most)
+
+
 class TaskType(str):
     """The name that ties one Task class to one Worker class, registered before it is used.
 
@@ -230,7 +236,7 @@ class TaskType(str):
         if not isinstance(value, str):
             raise DeclarationError(f"a task type is a str, not {type(value).__name__}")
         if not cls.IsValid(value):
-            close = difflib.get_close_matches(value, cls.ALL_TASK_TYPES, n=3)
+            close = _close_to(value, cls.ALL_TASK_TYPES, 3)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             name = str(value)
             raise DeclarationError(

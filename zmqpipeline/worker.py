@@ -165,8 +165,7 @@ class Worker(DeclaredRole, abc.ABC):
                 if self._read(ready):
                     self._work()
                 now = time.monotonic()
-                if self._assignment.reset or self._is_time(ready, now):
-                    self._follow(now)
+                self._follow(now)
                 if self._stopping(now):
                     break
                 if self._assignment.started and not self._greeted:

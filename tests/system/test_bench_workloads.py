@@ -96,7 +96,7 @@ def test_a_run_has_tenths_however_short_it_is_to_be() -> None:
 def test_the_start() -> None:
     imported = start.measure_import(1)
     assert [(r.contender, r.reference) for r in imported] == [
-        (OURS, start.BARE_IMPORT), (start.BARE_IMPORT, None),
+        (OURS, start.BARE_IMPORT), (start.ROLES, start.BARE_IMPORT), (start.BARE_IMPORT, None),
     ]  # fmt: skip
     for name in (OURS, BARE):
         found = values(start.measure_roles(name, "ipc"))

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.simulated.recorder import Recorder
 from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline import EndpointAddress, Task, TaskType
-from zmqpipeline.delivery.dispatch import Dispatch
+from zmqpipeline.delivery.dispatch import REUNION, Dispatch
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import NoJournal, Options, Outcome, Past, PastTask
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
@@ -350,6 +350,22 @@ def test_a_run_of_which_all_is_acknowledged_only_has_to_end() -> None:
     case.advance()
     assert case.book.phase is Phase.COMPLETE
     assert "END" in [message.type for message in case.told()]
+
+
+def test_the_workers_of_an_earlier_life_have_time_to_hear_of_the_end() -> None:
+    case = Case(5, past=Past(RUN, 1, LIFE, 7, {}, {"t": PastTask(5, [(0, 5)])}))
+    case.source.made = 5
+    case.collector()
+    case.advance()
+    case.dispatch.from_collector(Message("BYE", "", {"ended": True}, run=RUN, life=LIFE), case.now)
+    assert not case.dispatch.finished(case.now), "nobody has come yet"
+    case.now += REUNION / 2
+    case.dispatch.from_worker("t", b"late", Message("HELLO", "t"), case.now)
+    case.advance()
+    assert "END" in [message.type for message in case.to(b"late")]
+    case.dispatch.from_worker("t", b"late", Message("BYE", "t", run=RUN), case.now)
+    assert not case.dispatch.finished(case.now)
+    assert case.dispatch.finished(case.now + REUNION / 2)
 
 
 # -- checkpoints --------------------------------------------------------------------

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from zmqpipeline.bench.workload import Options
 
 BARE_IMPORT = "import zmq, msgpack"
+#: the package imports each name when it is asked for; what a program of all four roles asks for
+ROLES = "zmqpipeline, four roles"
+_STATEMENTS = {
+    OURS: "import zmqpipeline",
+    ROLES: "from zmqpipeline import Collector, Distributor, SingleThreadedWorker, Task, TaskType",
+    BARE_IMPORT: BARE_IMPORT,
+}
 IMPORT = Figure("import", "ms")
 DISTRIBUTOR = Figure("distributor bound", "ms")
 WORKER = Figure("worker ready", "ms")
@@ -50,12 +57,19 @@ _BARE = Parts(barestarting.distributor, barestarting.worker, barestarting.collec
 
 def measure_import(times: int) -> list[Reading]:
     """Import in fresh interpreters, in turns; the medians are the readings."""
-    found: dict[str, list[float]] = {"import zmqpipeline": [], BARE_IMPORT: []}
+    found: dict[str, list[float]] = {name: [] for name in _STATEMENTS}
     for _ in range(times):
-        for statement, seconds in found.items():
-            seconds.append(_import(statement))
-    ours, bare = (statistics.median(seconds) * 1000 for seconds in found.values())
-    return [Reading(OURS, IMPORT, ours, BARE_IMPORT), Reading(BARE_IMPORT, IMPORT, bare)]
+        for name, seconds in found.items():
+            seconds.append(_import(_STATEMENTS[name]))
+    return [
+        Reading(
+            name,
+            IMPORT,
+            statistics.median(seconds) * 1000,
+            None if name == BARE_IMPORT else BARE_IMPORT,
+        )
+        for name, seconds in found.items()
+    ]
 
 
 def _import(statement: str) -> float:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: how long workers may take to say goodbye after the collector did, in seconds
 FAREWELL = 2.0
+#: a run that is resumed lasts at least so long, in seconds: workers of its earlier life, who may have done
+#: everything already, have to connect again to hear that it is over
+REUNION = 1.0
 #: while there is something to hand out, one confirmation is for so many ACKs
 CONFIRM_AFTER = 16
 #: a run without tasks waits so long for a collector that it could end, in seconds
@@ -220,7 +223,7 @@ class Dispatch:
         if not self.collector_ended and self.life is not None:
             return False
         if not any(book.peers for book in self.books.values()):
-            return True
+            return not self._epoch or now - self._begun >= REUNION
         if self._farewell is None:
             self._farewell = now + FAREWELL
         return now >= self._farewell
