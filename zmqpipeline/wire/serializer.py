@@ -114,6 +114,8 @@ def serialize(obj: Any, where: str = "data") -> bytes:
             check_depth(packed)
             if len(packed) > _KEEP_BUFFER:
                 _local.pack = make_packer().pack
+    except MemoryError:
+        raise  # nothing is wrong with the value
     except Exception as error:
         raise serialization_error(obj, where, error) from error
     return packed
