@@ -191,9 +191,10 @@ class Heartbeat(threading.Thread):
     def _relieve(self, execution: Execution) -> None:
         """Send what is done, let others do what was not begun, tell what is running."""
         shared = self._shared
-        stuck = self._calls.are_all_slow()
         with shared.lock:
             self._end(execution)
+            # whoever ends a round says that there is room again, so there must be one that has not ended
+            stuck = self._calls.are_all_slow(shared.executions)
             message = shared.assignment.give_back() if stuck else None
             shared.paused = shared.paused or stuck
         self._send_done(execution)

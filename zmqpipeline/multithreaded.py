@@ -95,6 +95,7 @@ class MultiThreadedWorker(Worker):
 
     def _open(self) -> None:
         self._threads: list[threading.Thread] = []
+        self._closed = threading.Event()
         self._idle: list[int] = []
         #: what threads have done and the main thread has not sent yet, with the seconds that it took
         self._made: deque[tuple[Execution, float]] = deque()
@@ -203,10 +204,21 @@ class MultiThreadedWorker(Worker):
             # to terminate the context would wait for their sockets: the last one that comes back does it
             self._owns_context = False
             reaper = threading.Thread(
-                target=_reap, args=(self._threads, self._context), name=f"{self._subject()}-end", daemon=True
+                target=_reap,
+                args=(self._threads, self._closed, self._context),
+                name=f"{self._subject()}-end",
+                daemon=True,
             )
             reaper.start()
             self._context = None
+
+    def close(self) -> None:
+        """Close everything that :meth:`run` opened."""
+        try:
+            super().close()
+        finally:
+            if self._stopper is None and self._owner == threading.get_ident():
+                self._closed.set()
 
     # -- in a thread ------------------------------------------------------------
 
@@ -263,9 +275,10 @@ class MultiThreadedWorker(Worker):
         return self._watched(index, Execution(work))
 
 
-def _reap(threads: list[threading.Thread], context: Context) -> None:
+def _reap(threads: list[threading.Thread], closed: threading.Event, context: Context) -> None:
     for thread in threads:
         thread.join()
+    closed.wait()  # the main thread has sockets too
     context.term()
 
 

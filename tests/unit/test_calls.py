@@ -27,6 +27,10 @@ class Watcher:
         self.calls.glance(self.now)
         return [self.calls.look(n, found, place, self.now) for n, (found, place) in enumerate(self.hands)]
 
+    def are_all_slow(self) -> bool:
+        """Tell whether all hands are in slow calls."""
+        return self.calls.are_all_slow([found for found, _ in self.hands])
+
     def until(self, due: Due) -> float:
         """Look until something is due for the first hand; tell how long that took."""
         begun = self.now
@@ -39,7 +43,7 @@ def test_a_call_that_takes_long_is_relieved_once() -> None:
     watcher = Watcher()
     watcher.hands = [("round", 3)]
     assert watcher.until(Due.RELIEVE) == SLOW
-    assert watcher.calls.are_all_slow()
+    assert watcher.are_all_slow()
     assert not any(Due.RELIEVE in watcher.glance() for _ in range(50))
     watcher.hands = [("round", 4)]
     assert watcher.until(Due.RELIEVE) == SLOW
@@ -49,7 +53,7 @@ def test_nothing_is_due_for_a_hand_that_has_nothing() -> None:
     watcher = Watcher()
     assert [watcher.glance() for _ in range(50)] == [[Due.NOTHING]] * 50
     assert watcher.calls[0] is None
-    assert not watcher.calls.are_all_slow()
+    assert not watcher.are_all_slow()
 
 
 def test_short_rounds_are_left_alone() -> None:
@@ -94,13 +98,15 @@ def test_all_are_slow_when_the_last_one_is() -> None:
     watcher.hands = [("round", 1), ("another", 2)]
     while watcher.glance()[0] is not Due.RELIEVE:
         pass
-    assert not watcher.calls.are_all_slow()
+    assert not watcher.are_all_slow()
     while watcher.glance()[1] is not Due.RELIEVE:
         pass
-    assert watcher.calls.are_all_slow()
-    watcher.hands = [("round", 1), (None, 0)]
+    assert watcher.are_all_slow()
+    for gone_on in (None, "yet another"):
+        watcher.hands = [("round", 1), (gone_on, 0)]
+        assert not watcher.are_all_slow(), "it is not even looked at again"
     watcher.glance()
-    assert not watcher.calls.are_all_slow()
+    assert not watcher.are_all_slow()
 
 
 def test_a_time_limit_counts_from_the_first_look_at_a_call() -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: how often it is looked whether a call takes long, in seconds, while there are calls
 GLANCE = 0.01
@@ -103,9 +107,17 @@ class Calls:
             return Due.SEND
         return Due.NOTHING
 
-    def are_all_slow(self) -> bool:
-        """Tell whether nobody is left who could do anything soon."""
-        return all(call is not None and self._is_slow(call) for call in self._calls)
+    def are_all_slow(self, found: Sequence[object | None]) -> bool:
+        """Tell whether nobody is left who could do anything soon.
+
+        Parameters
+        ----------
+        found
+            the rounds that the hands are in by now: one that has another one, or none, has gone on
+
+        """
+        hands = zip(self._calls, found, strict=True)
+        return all(call is not None and call.round is now and self._is_slow(call) for call, now in hands)
 
     def _is_slow(self, call: Call) -> bool:
         return self._watched - call.noticed >= SLOW
