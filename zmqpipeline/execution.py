@@ -161,6 +161,6 @@ def described(error: Exception, result: Any) -> dict[str, Any]:
     """Describe what a method has raised, or what is wrong with the result that it returned."""
     if isinstance(error, WrongResultError):
         return describe(TypeError(str(error)), retry=False)
-    if result is None:
+    if result is None or isinstance(error, MemoryError):
         return describe(error)
     return describe(serializer.serialization_error(result, "result", error))

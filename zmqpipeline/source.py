@@ -144,6 +144,8 @@ class TaskSource:
                     made = self._dictionary(made)
                 try:
                     pack(made)
+                except MemoryError:
+                    raise  # nothing is wrong with what was made
                 except Exception as error:
                     raise self._explained(made, error) from error
                 if task.is_complete:

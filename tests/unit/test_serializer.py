@@ -17,8 +17,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from zmqpipeline.delivery.assignment import Work
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.errors import SerializationError
+from zmqpipeline.execution import Execution
 from zmqpipeline.wire import serializer
 from zmqpipeline.wire.serializer import (
     decoder,
@@ -204,6 +206,22 @@ def test_what_cannot_be_packed_is_named(value: Any, said: str) -> None:
     assert len(str(caught.value)) < 400
     assert explain(value) == str(caught.value)
     assert serialize([1]) == b"\x91\x01"
+
+
+def test_without_memory_nothing_is_wrong_with_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Large:
+        """What there is no memory for."""
+
+    def encode(_: Large) -> Any:
+        raise MemoryError("Unable to allocate internal buffer.")
+
+    monkeypatch.setitem(serializer._encoders, Large, encode)
+    with pytest.raises(MemoryError):
+        serialize({"a": Large()})
+    execution = Execution(Work([{}], [(0, 1)], 1, "run"))
+    execution.run(lambda _: {"a": Large()}, "handle", serializer.make_packer())
+    assert execution.errors[0]["type"] == "MemoryError"
+    assert execution.errors[0]["retry"] is True
 
 
 def test_explain_finds_nothing_wrong() -> None:

@@ -114,6 +114,8 @@ def serialize(obj: Any, where: str = "data") -> bytes:
             check_depth(packed)
             if len(packed) > _KEEP_BUFFER:
                 _local.pack = make_packer().pack
+    except MemoryError:
+        raise  # nothing is wrong with the value
     except Exception as error:
         raise serialization_error(obj, where, error) from error
     return packed
@@ -122,10 +124,8 @@ def serialize(obj: Any, where: str = "data") -> bytes:
 def check_depth(packed: bytes, count: int = 1) -> None:
     """Raise for what could not be unpacked inside an envelope; see :data:`MAYBE_TOO_DEEP` for when to ask.
 
-    ``count`` says how many values there are, one after another.
-
-    The packer counts levels, but cannot be told to stop earlier than the
-    unpacker does; skipping over the bytes costs about a sixth of packing them.
+    ``count`` says how many values there are, one after another. The packer counts levels, but cannot be
+    told to stop earlier than the unpacker does; skipping the bytes costs about a sixth of packing them.
     """
     unpacker = msgpack.Unpacker(max_buffer_size=0)
     # arrays of one element, but for the last
