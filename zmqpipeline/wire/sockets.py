@@ -244,22 +244,22 @@ class Outbox:
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self.socket = socket
-        self._waiting: deque[list[bytes]] = deque()
+        self.waiting: deque[list[bytes]] = deque()  #: what finds no room, in order
 
     def put(self, *frames: bytes) -> None:
         """Send a message now, or keep it for the next :meth:`flush`."""
-        self._waiting.append(list(frames))
+        self.waiting.append(list(frames))
         self.flush()
 
     def flush(self) -> bool:
         """Send what there is room for; tell whether nothing is left."""
         try:
-            while self._waiting:
-                send(self.socket, self._waiting[0])
-                self._waiting.popleft()
+            while self.waiting:
+                send(self.socket, self.waiting[0])
+                self.waiting.popleft()
         except zmq.Again:
             return False
         return True
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
