@@ -189,9 +189,8 @@ class Worker(DeclaredRole, abc.ABC):
             for frames in sockets.receive(self.worker, _DRAIN):
                 self._take(frames)
                 if (self._has_rested or self._has_a_round()) and self._can_work():
-                    return (
-                        not self._assignment.reset
-                    )  # what else has come can wait, who gave this work cannot
+                    # what else has come can wait, whoever gave this work cannot
+                    return not self._assignment.reset
         return self._can_work() and not self._assignment.reset
 
     def _has_a_round(self) -> bool:
