@@ -214,7 +214,7 @@ class Role:
 
     def _user_code(self) -> contextlib.AbstractContextManager[None]:
         """Let the second signal interrupt what runs inside."""
-        return contextlib.nullcontext() if self._stopper is None else self._stopper.user_code()
+        return contextlib.nullcontext() if self._stopper is None else self._stopper.user_code
 
     @property
     def _level(self) -> int:

@@ -27,17 +27,28 @@ class StopNow(BaseException):
     """Raised inside user code by the second signal; never leaves the library."""
 
 
-class _UserCode(contextlib.AbstractContextManager[None]):
-    """What :meth:`Stopper.user_code` returns: one object, because it is entered for each round of tasks."""
+class UserCode(contextlib.AbstractContextManager[None]):
+    """Code of the program runs inside, which the second signal interrupts; nothing is made for each time.
+
+    Attributes
+    ----------
+    runs
+        whether something runs inside
+
+    """
 
     def __init__(self, stopper: Stopper) -> None:
         self._stopper = stopper
+        self.runs = False
 
     def __enter__(self) -> None:
-        self._stopper.enter()
+        self.runs = True
+        if self._stopper.level >= NOW:
+            self.runs = False
+            raise StopNow
 
     def __exit__(self, *_: object) -> None:
-        self._stopper.leave()
+        self.runs = False
 
 
 class Stopper:
@@ -78,8 +89,7 @@ class Stopper:
         self._patience = patience
         self._part = part
         self._abandon = abandon
-        self._in_user_code = False
-        self._user_code = _UserCode(self)
+        self.user_code = UserCode(self)
         self._drains_until: float | None = None
         self._ends_at: float | None = None
         self._guard: Guard | None = None
@@ -120,23 +130,6 @@ class Stopper:
         with contextlib.suppress(BlockingIOError):
             while self._reader.recv(256):
                 pass
-
-    def user_code(self) -> contextlib.AbstractContextManager[None]:
-        """Let the second signal raise :class:`StopNow` in what runs inside."""
-        return self._user_code
-
-    def enter(self) -> None:
-        """Begin with user code."""
-        self._in_user_code = True
-        try:
-            self._interrupt()
-        except StopNow:
-            self._in_user_code = False
-            raise
-
-    def leave(self) -> None:
-        """Be done with user code."""
-        self._in_user_code = False
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -195,7 +188,7 @@ class Stopper:
             if now < self._drains_until:
                 return self._drains_until - now
             self._stop_now(f"{self._patience:g} s have passed, stopping now; once more kills")
-        if self._ends_at is None or not self._in_user_code:
+        if self._ends_at is None or not self.user_code.runs:
             return None
         if now < self._ends_at:
             return self._ends_at - now
@@ -214,7 +207,7 @@ class Stopper:
     # -- in the main thread -------------------------------------------------
 
     def _interrupt(self) -> None:
-        if self.level >= NOW and self._in_user_code:
+        if self.level >= NOW and self.user_code.runs:
             raise StopNow
 
     def _say(self, text: str) -> None:

@@ -188,8 +188,9 @@ class Worker(DeclaredRole, abc.ABC):
             assert self.worker is not None  # noqa: S101 - _join made it
             for frames in sockets.receive(self.worker, _DRAIN):
                 self._take(frames)
-                if self._can_work() and (self._has_rested or self._has_a_round()):
-                    break  # what else has come can wait, whoever gave this work cannot
+                if (self._has_rested or self._has_a_round()) and self._can_work():
+                    # what else has come can wait, whoever gave this work cannot
+                    return not self._assignment.reset
         return self._can_work() and not self._assignment.reset
 
     def _has_a_round(self) -> bool:
@@ -286,7 +287,8 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _can_work(self) -> bool:
         """Tell whether a task can be begun: results that cannot be sent come first."""
-        return self._greeted and not self._results and self._level == RUNNING and self._assignment.has_work
+        is_open = self._greeted and not self._results.waiting and self._level == RUNNING
+        return is_open and self._assignment.has_work
 
     def _waits_for(self) -> list[str]:
         if not self._distributor.met or self._distributor.away:

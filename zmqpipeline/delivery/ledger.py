@@ -321,11 +321,9 @@ class Ledger:
         _add_to(self._weights, batch.holder, weight)
 
     def _move(self, batch: Batch, holder: Hashable) -> None:
-        self._change(batch.holder, -batch.left)
-        self._weigh(batch, -1)
+        _shift(self._holdings, batch.holder, holder, batch.left)
+        _shift(self._weights, batch.holder, holder, batch.weight)
         batch.holder = holder
-        self._change(holder, batch.left)
-        self._weigh(batch, 1)
 
     def _strike(self, first: int, end: int) -> None:
         while first < end:
@@ -384,3 +382,14 @@ def _add_to(sums: dict[Hashable, int], holder: Hashable, number: int) -> None:
         sums[holder] = left
     else:
         sums.pop(holder, None)
+
+
+def _shift(sums: dict[Hashable, int], before: Hashable, after: Hashable, number: int) -> None:
+    """Take a number from one holder, and give it to another; nothing is kept of those that have none."""
+    left = sums.get(before, 0) - number
+    if left:
+        sums[before] = left
+    else:
+        sums.pop(before, None)
+    if number:
+        sums[after] = sums.get(after, 0) + number

@@ -88,9 +88,12 @@ class Settlement:
 
     def fresh(self, task: str, ranges: Sequence[Range]) -> list[Range]:
         """Tell which of these tasks have no result yet, in order, and each once."""
-        known, seen = self._settled.setdefault(task, Intervals()), Intervals()
+        known = self._settled.get(task)
+        if known is None:
+            known = self._settled[task] = Intervals()
         if len(ranges) == 1:
             return known.missing(*ranges[0])
+        seen = Intervals()
         return [new for ids in ranges for missing in known.missing(*ids) for new in seen.add(*missing)]
 
     def settle(

@@ -45,6 +45,9 @@ _EVENT = struct.Struct("=hi")
 #: what a message consists of; a large frame is seen where libzmq has it
 Frame = bytes | memoryview
 
+#: how frames are sent; plain numbers, because to combine flags takes as long as to send
+_LAST, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+
 #: a frame of fewer bytes is copied: that is quicker than to keep track of it
 _COPIED = 64 * 1024
 
@@ -172,8 +175,8 @@ def send(socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
     """Send a message at once, or raise ``zmq.Again``; a large frame is not copied."""
     *before, last = frames
     for frame in before:
-        socket.send(frame, zmq.NOBLOCK | zmq.SNDMORE)
-    socket.send(last, zmq.NOBLOCK, copy=len(last) < _COPIED)
+        socket.send(frame, _MORE)
+    socket.send(last, _LAST, copy=len(last) < _COPIED)
     _yield()
 
 
@@ -195,12 +198,12 @@ def receive(socket: zmq.Socket[bytes], most: int) -> Iterator[list[Frame]]:
     """
     for _ in range(most):
         try:
-            frame = socket.recv(zmq.NOBLOCK, copy=False)
+            frame = socket.recv(_LAST, copy=False)
         except zmq.Again:
             return
         frames = [_content(frame)]
         while frame.more:
-            frame = socket.recv(zmq.NOBLOCK, copy=False)  # all parts of a message come at once
+            frame = socket.recv(_LAST, copy=False)  # all parts of a message come at once
             frames.append(_content(frame))
         yield frames
 
@@ -244,22 +247,22 @@ class Outbox:
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self.socket = socket
-        self._waiting: deque[list[bytes]] = deque()
+        self.waiting: deque[list[bytes]] = deque()  #: what finds no room, in order
 
     def put(self, *frames: bytes) -> None:
         """Send a message now, or keep it for the next :meth:`flush`."""
-        self._waiting.append(list(frames))
+        self.waiting.append(list(frames))
         self.flush()
 
     def flush(self) -> bool:
         """Send what there is room for; tell whether nothing is left."""
         try:
-            while self._waiting:
-                send(self.socket, self._waiting[0])
-                self._waiting.popleft()
+            while self.waiting:
+                send(self.socket, self.waiting[0])
+                self.waiting.popleft()
         except zmq.Again:
             return False
         return True
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)

@@ -165,8 +165,8 @@ class OneByOne(Crew):
                 self._start(slot)
         if self._done_at is not None and now - self._done_at > END_GRACE:
             for slot in self._slots:
-                # who was not there at the end hears of it from whoever started it: a worker, or a collector that
-                # has taken the place of one that was killed in its last moment, behind its goodbye
+                # who was not there at the end hears of it from whoever started it: a worker, or a collector
+                # that has taken the place of one that was killed in its last moment, behind its goodbye
                 if slot.process is not None and not slot.told_to_stop:
                     slot.told_to_stop = True
                     slot.process.terminate()
