@@ -60,7 +60,7 @@ def test_a_terminal_shows_what_is_being_measured_and_then_the_table(command: Com
     code, written = on_terminal(command, "bench", "start", "--quick", env=env)
     assert code == 0, written
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "\n")
-    assert re.search(r"━+ +2/3 start, process, ipc: zmqpipeline, turn 1 of 1", plain), plain
+    assert re.search(r"[━╸]+ +2/3 start, process, ipc: zmqpipeline, turn 1 of 1", plain), plain
     # the bar is gone before the table, and the cursor is back
     assert re.search(r"worker ready, ms +zmqpipeline", plain)
     assert written.index("median") > written.rfind("\x1b[?25h") > written.rfind("\x1b[?25l")
