@@ -38,6 +38,8 @@ HELLO_INTERVAL = 0.25
 QUIET = 1.0
 #: one that leaves waits so long for the distributor's answer to its goodbye, in seconds
 PARTING = 2.0
+#: results are handled for so long before they are acknowledged, in seconds: little is to be done again
+SLICE = 0.01
 _DRAIN = 16
 _DATA = messages.MESSAGE_TYPE_DATA
 
@@ -85,6 +87,7 @@ class Collector(DeclaredRole, abc.ABC):
     _finishes: ClassVar[str] = "the results that are on their way"
 
     _current: Results = NO_RESULTS
+    _slice = 16
 
     @property
     def result_id(self) -> str:
@@ -154,8 +157,7 @@ class Collector(DeclaredRole, abc.ABC):
     def _open(self) -> None:
         self._settlement = Settlement(uuid.uuid4().hex)
         self._distributor = self._peer_clock(f"the distributor behind {self.ack_endpoint}")
-        cls = type(self)
-        self._has_ack_data = cls.get_ack_data is not Collector.get_ack_data
+        self._has_ack_data = type(self).get_ack_data is not Collector.get_ack_data
         self.receiver = self._bound(zmq.PULL, self.endpoint)
         self.ack_sender = self._bound(zmq.PUSH, self.ack_endpoint, watch=True)
         self._greeted = self._met = False
@@ -175,6 +177,7 @@ class Collector(DeclaredRole, abc.ABC):
                     self._heard = time.monotonic()
                     for frames in sockets.receive(self.receiver, _DRAIN):
                         self._receive(frames)
+                        self._send_due(time.monotonic())
                 self._send_due(time.monotonic())
                 self._announce(self._waits_for, self._settlement.strays)
         except StopNow:
@@ -226,7 +229,7 @@ class Collector(DeclaredRole, abc.ABC):
             return
         fresh = self._settlement.fresh(message.task, ranges)
         if fresh == ranges:
-            self._handle(message.task, ranges, data)
+            self._handle_slices(message.task, ranges, data)
             return
         new = Intervals(fresh)
         again = [part for first, count in ranges for part in new.missing(first, count)]
@@ -235,6 +238,20 @@ class Collector(DeclaredRole, abc.ABC):
         if chosen:
             self._handle(message.task, [(task_id, 1) for task_id in chosen], list(chosen.values()))
         self._settlement.settle(message.task, again, again=True)
+
+    def _handle_slices(self, task: str, ranges: list[tuple[int, int]], data: list[Any]) -> None:
+        """Handle results, and acknowledge some of them before all are handled if that takes long."""
+        place = 0
+        while place < len(data):
+            part = data[place : place + self._slice]
+            begun = time.monotonic()
+            self._handle(task, envelope.part(ranges, place, len(part)), part)
+            place += len(part)
+            now = time.monotonic()
+            quick = now - begun < SLICE
+            self._slice = max(16, 2 * len(part)) if quick else max(1, len(part) // 2)
+            if not quick and self.ack_sender is not None:
+                self._send_due(now)
 
     def _handle(self, task: str, ranges: list[tuple[int, int]], data: list[Any]) -> None:
         """Call handle_collection() for each result; what was handled is acknowledged, whatever happens."""
