@@ -247,11 +247,10 @@ class Collector(DeclaredRole, abc.ABC):
             begun = time.monotonic()
             self._handle(task, envelope.part(ranges, place, len(part)), part)
             place += len(part)
-            now = time.monotonic()
-            quick = now - begun < SLICE
+            quick = time.monotonic() - begun < SLICE
             self._slice = max(16, 2 * len(part)) if quick else max(1, len(part) // 2)
             if not quick and self.ack_sender is not None:
-                self._send_due(now)
+                self._send_due(time.monotonic())
 
     def _handle(self, task: str, ranges: list[tuple[int, int]], data: list[Any]) -> None:
         """Call handle_collection() for each result; what was handled is acknowledged, whatever happens."""

@@ -89,7 +89,7 @@ class CollectorSeat(Generic[C]):
         if self._restart_at is not None:
             return
         self._result.duplicates += self._settlement.duplicates
-        for name in ("_settlement", "_has_ack_data"):
+        for name in ("_settlement", "_has_ack_data", "_slice"):
             vars(self._collector).pop(name, None)
 
     # -- its lives ------------------------------------------------------------
