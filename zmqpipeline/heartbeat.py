@@ -146,8 +146,6 @@ class Heartbeat(threading.Thread):
         beat_at = time.monotonic()  # at once, so that the distributor knows this connection
         idle = 0
         while not self._stopped.is_set():
-            idle = 0 if any(shared.executions) else idle + 1
-            self._stopped.wait(GLANCE if idle < _IDLE_GLANCES else IDLE_GLANCE)
             now = time.monotonic()
             if now >= beat_at:
                 beat_at = now + self._interval
@@ -157,6 +155,9 @@ class Heartbeat(threading.Thread):
                 self._look(hand, execution, now)
             self._reporter.results.flush()
             self._reporter.distributor.flush()
+            # only now: a worker that is stopped before its first beat is found by nothing else
+            idle = 0 if any(shared.executions) else idle + 1
+            self._stopped.wait(GLANCE if idle < _IDLE_GLANCES else IDLE_GLANCE)
 
     def _beat(self) -> None:
         if self._shared.backlog:

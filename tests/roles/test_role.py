@@ -143,6 +143,32 @@ def test_an_end_counts_though_the_connection_broke_behind_it() -> None:
             roles.join()
 
 
+def test_the_heartbeat_speaks_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind data that a stopped worker does not take no ping reaches it; this connection tells of its end."""
+    monkeypatch.setattr("zmqpipeline.heartbeat.GLANCE", GUARD)
+    pipeline = Pipeline()
+    pipeline.task("BEATS", 1)
+    worker = pipeline.worker("BEATS")()
+    with zmq.Context() as context, sockets.make_socket(context, zmq.ROUTER) as router:
+        router.bind(str(worker.endpoint))
+        router.rcvtimeo = int(GUARD * 1000)
+
+        def say(address: bytes, kind: str) -> None:
+            message = envelope.Message(kind, "BEATS", run="run")
+            router.send_multipart([address, b"", envelope.encode(message)])
+
+        with running(worker) as roles:
+            address = router.recv_multipart()[0]
+            for kind in ("WELCOME", "METADATA"):
+                say(address, kind)
+            heard: envelope.Message | None = None
+            while heard is None or heard.type != "HEARTBEAT":
+                heard = envelope.decode(router.recv_multipart()[2])
+            assert heard.worker == address.decode()
+            say(address, "END")
+            roles.join()
+
+
 def test_a_collector_says_goodbye_until_it_is_answered() -> None:
     pipeline = Pipeline()
     keeper = pipeline.keeper()
