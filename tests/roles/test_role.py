@@ -144,7 +144,7 @@ def test_an_end_counts_though_the_connection_broke_behind_it() -> None:
 
 
 def test_the_heartbeat_speaks_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind data that a stopped worker does not take no ping reaches it; this connection tells of its end."""
+    """Behind data a stopped worker does not take no ping reaches it: this connection tells of its end."""
     monkeypatch.setattr("zmqpipeline.heartbeat.GLANCE", GUARD)
     pipeline = Pipeline()
     pipeline.task("BEATS", 1)
