@@ -76,7 +76,7 @@ def test_what_a_registered_type_holds_is_named() -> None:
     cyclic_point.y = cyclic_point
     with pytest.raises(SerializationError, match="nested more than 16 deep"):
         serialize(cyclic_point)
-    assert serializer._local.nesting == 0
+    assert serializer.of_thread.nesting == 0
 
 
 def test_users_functions_that_fail() -> None:

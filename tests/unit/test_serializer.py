@@ -240,11 +240,11 @@ def test_what_is_packed_can_be_unpacked_in_an_envelope() -> None:
 
 
 def test_large_buffer_is_not_kept() -> None:
-    before = serializer._local.pack
+    before = serializer.of_thread.pack
     serialize(b"x" * 10_000)
-    assert serializer._local.pack is before
+    assert serializer.of_thread.pack is before
     assert len(serialize(b"x" * 3_000_000)) == 3_000_005
-    assert serializer._local.pack is not before
+    assert serializer.of_thread.pack is not before
 
 
 def test_threads_do_not_share_a_packer() -> None:
@@ -325,7 +325,7 @@ def test_nested_extension_types_do_not_exhaust_the_stack(levels: int) -> None:
         packed = msgpack.packb(msgpack.ExtType(5, msgpack.packb("x").join([b"\x92", packed])))
     with pytest.raises(ValueError, match="nested more than 16 deep"):
         deserialize(packed)
-    assert serializer._local.nesting == 0
+    assert serializer.of_thread.nesting == 0
 
 
 def test_claimed_lengths_allocate_nothing() -> None:

@@ -11,13 +11,14 @@ message, whose data says nil in its place.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgpack
 
 from zmqpipeline.wire import serializer
-from zmqpipeline.wire.messages import MESSAGE_TYPE_EMPTY, MESSAGE_TYPE_FAILURE
+from zmqpipeline.wire.messages import MESSAGE_TYPE_DATA, MESSAGE_TYPE_EMPTY, MESSAGE_TYPE_FAILURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +41,9 @@ ENVELOPE_BYTES = 65_536
 #: a packed dictionary of so many bytes is a frame of its own: to copy it would cost more than a frame does
 OWN_FRAME = 256 * 1024
 
-_DATA_KEY = bytes(msgpack.packb("data"))
+_DATA_KEY, _IDS_KEY = bytes(msgpack.packb("data")), bytes(msgpack.packb("ids"))
+#: how many fields a batch of results has, and one of tasks: that has an order and a number as well
+_RESULT_FIELDS, _BATCH_FIELDS = 6, 8
 _NUMBERS = ("attempt", "credit", "order", "number", "count", "epoch", "limit")
 _RANGES = ("ids", "held", "failed")
 _TEXTS = ("run", "life", "worker")
@@ -124,12 +127,12 @@ def encode(message: Message) -> bytes:
         if its data cannot be packed
 
     """
-    opened = _header(message)
     if message.body is None:
-        return opened + serializer.serialize(message.data)
+        return _header(message) + serializer.serialize(message.data)
     if message.ids is None:
-        return opened + message.body
-    return opened + array_header(message.n) + message.body
+        return _header(message) + message.body
+    opened = _header(message) if message.attempt is None else _batch_header(message)
+    return b"%b%b%b" % (opened, array_header(message.n), message.body)
 
 
 def _header(message: Message) -> bytes:
@@ -141,6 +144,29 @@ def _header(message: Message) -> bytes:
     keys = len(fields) + 1
     header = bytes((0x80 | keys,)) if keys < 16 else b"\xde" + keys.to_bytes(2, "big")
     return header + packed[1 if keys <= 16 else 3 :] + _DATA_KEY
+
+
+def _batch_header(message: Message) -> bytes:
+    """Pack the same for a batch: nothing else has ids, an attempt and a body.
+
+    Each task waits for it, so what was said with the batch before is kept.
+    """
+    pack, count = serializer.of_thread.pack, _RESULT_FIELDS if message.number is None else _BATCH_FIELDS
+    opening = _opening(count, message.task, message.run)
+    ids, attempt = pack(message.ids), pack(message.attempt)
+    if message.number is None:
+        return b"%b%b\xa7attempt%b%b" % (opening, ids, attempt, _DATA_KEY)
+    order, number = pack(message.order), pack(message.number)
+    return b"%b%b\xa7attempt%b\xa5order%b\xa6number%b%b" % (
+        opening, ids, attempt, order, number, _DATA_KEY
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _opening(keys: int, task: str, run: str | None) -> bytes:
+    """Pack what the batches of a task have in common, up to the key of their ids."""
+    fields = {"type": MESSAGE_TYPE_DATA, "task": task, "run": run}
+    return bytes((0x80 | keys,)) + serializer.serialize(fields, "envelope")[1:] + _IDS_KEY
 
 
 def array_header(count: int) -> bytes:
@@ -192,8 +218,33 @@ def cut(body: bytes, skip: int, keep: int) -> bytes:
     return body[start : unpacker.tell()]
 
 
+def _opened(fields: dict[Any, Any]) -> Message | None:
+    """Open a batch of contiguous ids, as nearly all are, without a call for each field; else return None."""
+    try:
+        ((first, count),) = fields["ids"]
+        task, run, attempt, data = fields["task"], fields["run"], fields["attempt"], fields["data"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    if not (
+        type(task) is type(run) is str
+        and type(attempt) is type(first) is type(count) is int
+        and 0 <= attempt < MAX_NUMBER
+        and 0 <= first < MAX_NUMBER
+        and 0 < count < MAX_NUMBER
+    ):
+        return None
+    message = Message(MESSAGE_TYPE_DATA, task, data, run, ids=[(first, count)], attempt=attempt)
+    if len(fields) == _RESULT_FIELDS:
+        return message
+    message.order, message.number = order, number = fields.get("order"), fields.get("number")
+    fit = type(order) is type(number) is int and 0 <= order < MAX_NUMBER and 0 <= number < MAX_NUMBER
+    return message if fit and len(fields) == _BATCH_FIELDS else None
+
+
 def _checked(fields: dict[Any, Any]) -> Message | None:
     kind, task = fields.get("type"), fields.get("task", "")
+    if kind == MESSAGE_TYPE_DATA and (batch := _opened(fields)) is not None:
+        return batch
     if not isinstance(kind, str) or not isinstance(task, str):
         return None
     message = Message(kind, task, fields.get("data", {}))

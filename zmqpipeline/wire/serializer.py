@@ -109,11 +109,11 @@ def serialize(obj: Any, where: str = "data") -> bytes:
 
     """
     try:
-        packed = _local.pack(obj)
+        packed = of_thread.pack(obj)
         if len(packed) > MAYBE_TOO_DEEP:
             check_depth(packed)
             if len(packed) > _KEEP_BUFFER:
-                _local.pack = make_packer().pack
+                of_thread.pack = make_packer().pack
     except MemoryError:
         raise  # nothing is wrong with the value
     except Exception as error:
@@ -267,7 +267,7 @@ def register_type(cls: type[T], name: str, encode: Callable[[T], Any], decode: C
 
     def encode_registered(obj: T) -> msgpack.ExtType:
         with _one_level_down():
-            return msgpack.ExtType(EXT_REGISTERED, _local.pack([name, encode(obj)]))
+            return msgpack.ExtType(EXT_REGISTERED, of_thread.pack([name, encode(obj)]))
 
     _registered[name] = _Registered(cls, decode)
     _encoders[cls] = encode_registered
@@ -297,16 +297,16 @@ def _one_level_down() -> Iterator[None]:
     A packer that is called while it is packing mixes both values up without
     any error, and a user's encode function may well call :func:`serialize`.
     """
-    if _local.nesting >= MAX_REGISTERED_NESTING:
+    if of_thread.nesting >= MAX_REGISTERED_NESTING:
         raise ValueError(f"registered objects are nested more than {MAX_REGISTERED_NESTING} deep")
-    pack = _local.pack
-    _local.nesting += 1
-    _local.pack = make_packer().pack
+    pack = of_thread.pack
+    of_thread.nesting += 1
+    of_thread.pack = make_packer().pack
     try:
         yield
     finally:
-        _local.nesting -= 1
-        _local.pack = pack
+        of_thread.nesting -= 1
+        of_thread.pack = pack
 
 
 def encoder(obj: Any) -> Any:
@@ -395,4 +395,4 @@ def _decode_registered(payload: bytes) -> Any:
 
 _encoders: dict[type, Callable[[Any], Any]] = dict(extensions.ENCODERS)
 _DECODERS: dict[int, Callable[[bytes], Any]] = {**extensions.DECODERS, EXT_REGISTERED: _decode_registered}
-_local = _Local()
+of_thread = _Local()
