@@ -175,9 +175,7 @@ class Collector(DeclaredRole, abc.ABC):
                     self._follow(time.monotonic())
                 if self.receiver in ready:
                     self._heard = time.monotonic()
-                    for frames in sockets.receive(self.receiver, _DRAIN):
-                        self._receive(frames)
-                        self._send_due(time.monotonic())
+                    self._receive_some(self.receiver)
                 self._send_due(time.monotonic())
                 self._announce(self._waits_for, self._settlement.strays)
         except StopNow:
@@ -193,6 +191,15 @@ class Collector(DeclaredRole, abc.ABC):
             self._heard = now
         quiet = now - self._heard > QUIET or not self._watches[0].connections
         return quiet or self._level >= NOW or now > self._stop_at
+
+    def _receive_some(self, receiver: Socket) -> None:
+        """Take in some of what has come."""
+        for _ in range(_DRAIN):
+            frames = sockets.receive_one(receiver)
+            if frames is None:
+                return
+            self._receive(frames)
+            self._send_due(time.monotonic())
 
     def _receive(self, frames: list[sockets.Frame]) -> None:
         """Take in one message, of a worker or of the distributor."""
@@ -222,8 +229,9 @@ class Collector(DeclaredRole, abc.ABC):
 
     def _collect(self, message: Message) -> None:
         """Handle the results that are new, and acknowledge them all."""
-        ranges = message.ranges
-        data = [message.data] if message.ids is None else message.data
+        ranges, data = message.ids, message.data
+        if ranges is None:
+            ranges, data = message.ranges, [data]
         if not isinstance(data, list) or len(data) != envelope.total(ranges) or not ranges:
             self._settlement.strays += 1
             return
@@ -241,14 +249,17 @@ class Collector(DeclaredRole, abc.ABC):
 
     def _handle_slices(self, task: str, ranges: list[tuple[int, int]], data: list[Any]) -> None:
         """Handle results, and acknowledge some of them before all are handled if that takes long."""
-        place = 0
-        while place < len(data):
-            part = data[place : place + self._slice]
-            begun = time.monotonic()
-            self._handle(task, envelope.part(ranges, place, len(part)), part)
-            place += len(part)
+        place, most = 0, len(data)
+        while place < most:
+            begun, count = time.monotonic(), min(self._slice, most - place)
+            if count == most:
+                self._handle(task, ranges, data)
+            else:
+                part = data[place : place + count]
+                self._handle(task, envelope.part(ranges, place, count), part)
+            place += count
             quick = time.monotonic() - begun < SLICE
-            self._slice = max(16, 2 * len(part)) if quick else max(1, len(part) // 2)
+            self._slice = max(16, 2 * count) if quick else max(1, count // 2)
             if not quick and self.ack_sender is not None:
                 self._send_due(time.monotonic())
 
@@ -271,7 +282,8 @@ class Collector(DeclaredRole, abc.ABC):
         finally:
             if said:
                 said.extend([feedback.NOTHING] * (handled - len(said)))
-            self._settlement.settle(task, envelope.part(ranges, 0, handled), feedback=said or None)
+            done = ranges if handled == len(data) else envelope.part(ranges, 0, handled)
+            self._settlement.settle(task, done, feedback=said or None)
 
     def _listen(self, results: Results, task: str, said: list[bytes]) -> None:
         """Handle results; the program has something to say to a few of them, or to none."""

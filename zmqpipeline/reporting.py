@@ -47,7 +47,7 @@ class Reporter:
     def tell(self, message: Message) -> None:
         """Tell the distributor something."""
         message.worker = self._worker
-        self.distributor.put(b"", envelope.encode(message))
+        self.distributor.put([b"", envelope.encode(message)])
 
     def report(self, assignment: Assignment, execution: Execution, max_message: int) -> int:
         """Send what an execution has done and nobody has sent yet; tell how many bytes that were.
@@ -63,12 +63,14 @@ class Reporter:
 
         """
         done = execution.take_done()
+        limit = max_message - envelope.ENVELOPE_BYTES
+        if not done.errors:
+            return self._send(assignment, execution.work, done.first, done.results, limit)
         size = 0
         for place, error in done.errors.items():
             size += size_of_error(error)
             self.fail(assignment, execution.work, place, error)
         for place, results in done.runs():
-            limit = max_message - envelope.ENVELOPE_BYTES
             size += self._send(assignment, execution.work, place, results, limit)
         return size
 
@@ -109,9 +111,11 @@ class Reporter:
         self, assignment: Assignment, work: Work, place: int, results: list[bytes], body: bytes | None = None
     ) -> None:
         if results:
-            ids = envelope.part(work.ids, place, len(results))
+            ids, count = work.ids, len(results)
+            if place or len(ids) > 1 or ids[0][1] != count:  # not all of some work
+                ids = envelope.part(ids, place, count)
             packed = b"".join(results) if body is None else body
-            self.results.put(*envelope.frames(assignment.results(work, ids, packed)))
+            self.results.put(envelope.frames(assignment.results(work, ids, packed, count)))
 
 
 def _too_large(size: int, limit: int) -> dict[str, Any]:

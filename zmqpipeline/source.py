@@ -120,14 +120,17 @@ class TaskSource:
 
         """
         with self._user_code():
-            body, count = self._made(limit, address)
+            count = self._made(limit, address)
+        body: bytes = self._packer.bytes()
         self.task.n_sent += count
+        if len(body) > serializer.MAYBE_TOO_DEEP:
+            self._check_large(body, count)
         if len(body) > KEEP_BUFFER:  # a packer keeps the largest buffer that it ever had
             self._packer = serializer.make_packer(autoreset=False)
         return body, count
 
-    def _made(self, limit: int, address: bytes) -> tuple[bytes, int]:
-        """Call handle(), each time with a new copy of the metadata; tell what that made, and how many.
+    def _made(self, limit: int, address: bytes) -> int:
+        """Call handle(), each time with a new copy of the metadata; tell how many that made.
 
         What each call returned is packed before the next one, because the program may use it again.
         """
@@ -149,23 +152,17 @@ class TaskSource:
                 except Exception as error:
                     raise self._explained(made, error) from error
                 if task.is_complete:
-                    return self._packed(count), count
-            last, size, now = size, len(packer.getbuffer()), perf_counter()
-            quick = now - before < QUICK and size - last < LIGHT
-            self._stride = min(2 * self._stride, MOST_CALLS) if quick else max(1, self._stride // 2)
+                    return count
+            now = perf_counter()
             if now - before > SLOW_HANDLE:
                 self._stride = 1
-                close_at = now
+                return count
+            last, size = size, len(packer.getbuffer())
+            quick = now - before < QUICK and size - last < LIGHT
+            self._stride = min(2 * self._stride, MOST_CALLS) if quick else max(1, self._stride // 2)
             if now >= close_at or size >= BATCH_BYTES or count >= limit:
-                return self._packed(count), count
+                return count
             before = now
-
-    def _packed(self, count: int) -> bytes:
-        """Take what the calls have made, checked."""
-        packed: bytes = self._packer.bytes()
-        if len(packed) > serializer.MAYBE_TOO_DEEP:
-            self._check_large(packed, count)
-        return packed
 
     def _caller(self) -> Callable[[dict[str, Any], bytes, str], Any]:
         """Return handle(), with the data of the last ACK if it takes that."""

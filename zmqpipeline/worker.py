@@ -186,7 +186,10 @@ class Worker(DeclaredRole, abc.ABC):
         """Read what has come, up to some work; tell whether there is some that can be begun."""
         if self.worker in ready:
             assert self.worker is not None  # noqa: S101 - _join made it
-            for frames in sockets.receive(self.worker, _DRAIN):
+            for _ in range(_DRAIN):
+                frames = sockets.receive_one(self.worker)
+                if frames is None:
+                    break
                 self._take(frames)
                 if (self._has_rested or self._has_a_round()) and self._can_work():
                     # what else has come can wait, whoever gave this work cannot
@@ -384,7 +387,7 @@ class SingleThreadedWorker(Worker):
             work = self._assignment.next(self._credit.round())
         if work is None:
             return
-        execution = self._watched(0, Execution(work))
+        self._executions[0] = execution = Execution(work)
         begun = time.perf_counter()
         with self._user_code():
             execution.run(self.handle_execution, self._call_name, self._packer, MOST_BYTES)

@@ -47,7 +47,7 @@ def test_from_hello_to_the_first_task() -> None:
     work = assignment.next(10)
     assert work is not None
     assert work == Work([10, 11, 12], [(10, 3)], 2, RUN)
-    results = assignment.results(work, [(10, 3)], b"abc")
+    results = assignment.results(work, [(10, 3)], b"abc", 3)
     assert (results.type, results.task, results.run, results.ids) == ("DATA", "t", RUN, [(10, 3)])
     assert (results.attempt, results.body, results.n) == (2, b"abc", 3)
     assert assignment.strays == 0
@@ -289,7 +289,7 @@ def test_results_belong_to_the_run_that_handed_the_work_out() -> None:
     assert work is not None
     another = Assignment("t")  # the distributor has been replaced while the work was done
     another.receive(Message("WELCOME", "t", {}, run="another run"))
-    assert another.results(work, [(0, 2)], b"").run == RUN
+    assert another.results(work, [(0, 2)], b"", 2).run == RUN
     assert another.failure(work, 0, {}).run == RUN
 
 

@@ -85,7 +85,9 @@ class Assignment:
 
     def receive(self, message: Message) -> None:
         """Take in a message of the distributor."""
-        if message.type == messages.MESSAGE_TYPE_WELCOME:
+        if message.type == messages.MESSAGE_TYPE_DATA and self.run is not None and message.run == self.run:
+            self._take(message)
+        elif message.type == messages.MESSAGE_TYPE_WELCOME:
             self.run = message.run
             self._take_limits(message.data if isinstance(message.data, dict) else {})
         elif message.type == messages.MESSAGE_TYPE_RESET:
@@ -98,8 +100,6 @@ class Assignment:
             self.started = True
         elif message.type == messages.MESSAGE_TYPE_END:
             self.ended = True
-        elif message.type == messages.MESSAGE_TYPE_DATA:
-            self._take(message)
         elif message.type != messages.MESSAGE_TYPE_HEARTBEAT:
             self.strays += 1
 
@@ -238,7 +238,7 @@ class Assignment:
         kind = messages.MESSAGE_TYPE_FAILURE
         return Message(kind, self.task, run=work.run, id=task_id, attempt=work.attempt, error=error)
 
-    def results(self, work: Work, ids: list[Range], body: bytes) -> Message:
+    def results(self, work: Work, ids: list[Range], body: bytes, count: int) -> Message:
         """Make the message with results of some work, for the collector."""
         return Message(
             messages.MESSAGE_TYPE_DATA,
@@ -247,13 +247,16 @@ class Assignment:
             ids=ids,
             attempt=work.attempt,
             body=body,
-            n=total(ids),
+            n=count,
         )
 
     def _begin(self, queue: deque[Work], count: int) -> Work | None:
         """Take up to ``count`` tasks out of a queue; batches of one kind are done together."""
         if not queue:
             return None
+        if len(queue) == 1 and len(queue[0].tasks) <= count:
+            self._busy.append(queue[0])
+            return queue.popleft()
         work = queue[0].take(count)
         while not queue[0].tasks:
             queue.popleft()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zmqpipeline.delivery.ledger import NOBODY
 from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.delivery.shares import Shares
 from zmqpipeline.wire import messages
@@ -113,16 +114,19 @@ class Handout:
         if self._source.exhausted:
             return None
         body, count = self._source.fill(room, peer.address)
-        batch = ledger.record(body, count)
+        fits = self._shares.fits(body, count)
+        batch = ledger.record(body, count, peer.address if fits else NOBODY)
         self._journal.made(self._roster.name, batch.first, count, body)
-        return self._shares.fitting(batch)
+        return batch if fits else self._shares.fitting(batch)
 
     def _send(self, parcels: list[tuple[Peer, Batch]]) -> bool:
         """Send batches that were given, once they are written down; tell whether any was sent."""
         self._journal.commit()
-        sent = [self._send_one(peer, batch) for peer, batch in parcels]
+        sent = False
+        for peer, batch in parcels:
+            sent = self._send_one(peer, batch) or sent
         parcels.clear()
-        return any(sent)
+        return sent
 
     def _send_one(self, peer: Peer, batch: Batch) -> bool:
         message = Message(
@@ -139,7 +143,7 @@ class Handout:
             message.ids = [(batch.first, batch.count)]
             message.number = batch.number
             message.order = batch.order = peer.order
-        outcome = self._roster.send(peer.address, message)
+        outcome = self._roster.link.to_worker(self._roster.name, peer.address, message)
         if outcome is Outcome.SENT:
             peer.number += 1
             peer.asks = False

@@ -65,10 +65,14 @@ class Intervals:
 
     def missing(self, first: int, count: int) -> list[Range]:
         """Tell which of ``first`` to ``first + count - 1`` are not in the set, in order."""
+        if count < 1:
+            return []
+        if not self._ends or first >= self._ends[-1]:  # the common case: they come in order
+            return [(first, count)]
         end = first + count
         low = bisect_left(self._ends, first)
         high = bisect_right(self._starts, end)
-        return self._gaps(low, high, first, end) if count > 0 else []
+        return self._gaps(low, high, first, end)
 
     def around(self, number: int) -> Range | None:
         """Find the interval that holds a number, if one does."""

@@ -129,8 +129,8 @@ class Ledger:
         """List the batches of a holder, in the order of their ids."""
         return [batch for batch in self.batches if batch.holder == holder]
 
-    def record(self, body: bytes, count: int) -> Batch:
-        """Book new tasks; they are waiting until :meth:`give` says who has them.
+    def record(self, body: bytes, count: int, holder: Hashable = NOBODY) -> Batch:
+        """Book new tasks.
 
         Parameters
         ----------
@@ -138,9 +138,11 @@ class Ledger:
             the packed dictionaries, one after another
         count
             how many there are, at least 1
+        holder
+            who will get them at once; else they wait until :meth:`give` says who has them
 
         """
-        batch = Batch(self._next, count, body)
+        batch = Batch(self._next, count, body, holder)
         self._next += count
         self._add(batch)
         return batch
@@ -190,7 +192,8 @@ class Ledger:
 
     def give(self, batch: Batch, holder: Hashable, number: int = 0) -> None:
         """Book a batch to a holder, as one more attempt."""
-        self.leave(batch, holder)
+        if batch.holder != holder:
+            self.leave(batch, holder)
         batch.attempt += 1
         batch.number = number
         batch.finished_at = None
@@ -296,14 +299,20 @@ class Ledger:
         return found
 
     def _add(self, batch: Batch) -> None:
-        batch.left = batch.count
-        insort(self._firsts, batch.first)
-        self._batches[batch.first] = batch
-        self.open_count += batch.count
-        self._weigh(batch, 1)
-        if batch.holder is NOBODY:
+        first, count, holder = batch.first, batch.count, batch.holder
+        batch.left = count
+        if self._firsts and first < self._firsts[-1]:
+            insort(self._firsts, first)
+        else:
+            self._firsts.append(first)
+        self._batches[first] = batch
+        weight = batch.weight
+        self.open_count += count
+        self.open_bytes += weight
+        self._weights[holder] = self._weights.get(holder, 0) + weight
+        self._holdings[holder] = self._holdings.get(holder, 0) + count
+        if holder is NOBODY:
             insort(self._waiting, batch, key=lambda waiting: waiting.first)
-        self._holdings[batch.holder] = self._holdings.get(batch.holder, 0) + batch.count
 
     def _remove(self, batch: Batch) -> None:
         del self._batches[batch.first]

@@ -80,7 +80,7 @@ class Roster:
         #: until when nobody is lost because he cannot be reached; 0 if not at all
         self._lenient_until = 0.0
         self._metadata: dict[str, Any] | None = None
-        self._link = link
+        self.link = link
         self._run = run
         self._options = options
         self._source = source
@@ -259,7 +259,7 @@ class Roster:
 
     def send(self, address: bytes, message: Message) -> Outcome:
         """Send to one worker."""
-        return self._link.to_worker(self.name, address, message)
+        return self.link.to_worker(self.name, address, message)
 
     def reset(self, address: bytes) -> None:
         """Tell a worker that it is not known (any more): it begins again."""

@@ -51,8 +51,12 @@ class Shares:
         ledger, options = self._ledger, self._options
         return ledger.open_count >= options.max_open or ledger.open_bytes >= options.max_open_bytes
 
+    def fits(self, body: bytes, count: int) -> bool:
+        """Tell whether packed tasks are small enough for a frame; one alone is in any case."""
+        return len(body) + ENVELOPE_BYTES <= self._options.max_message or count == 1
+
     def fitting(self, batch: Batch) -> Batch:
         """Make a batch small enough for a frame: the large tasks at its end wait for the next."""
-        while batch.count > 1 and len(batch.body) + ENVELOPE_BYTES > self._options.max_message:
+        while not self.fits(batch.body, batch.count):
             batch = self._ledger.parts(batch.first, batch.count - 1)[0]
         return batch

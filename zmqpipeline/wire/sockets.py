@@ -9,9 +9,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
+import zmq.backend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: the largest frame that a bound socket takes, in bytes
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
@@ -54,6 +55,9 @@ _COPIED = 64 * 1024
 #: libzmq's thread, which does the sending, may have to wait for the processor that its caller is on; if the
 #: caller went on for some tenths of a millisecond, Linux would let it, and the message would lie there
 _yield = getattr(os, "sched_yield", lambda: None)
+
+#: zmq.Socket.send without what it does for sockets of kinds that are not used here
+_send: Callable[..., Any] = zmq.backend.Socket.send
 
 _OPENED = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
@@ -173,44 +177,43 @@ class Watch:
 
 def send(socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
     """Send a message at once, or raise ``zmq.Again``; a large frame is not copied."""
-    *before, last = frames
-    for frame in before:
-        socket.send(frame, _MORE)
-    socket.send(last, _LAST, copy=len(last) < _COPIED)
+    for frame in frames[:-1]:
+        _send(socket, frame, _MORE)
+    last = frames[-1]
+    _send(socket, last, _LAST, len(last) < _COPIED)
     _yield()
 
 
-def receive(socket: zmq.Socket[bytes], most: int) -> Iterator[list[Frame]]:
-    """Read the messages that have arrived, without waiting.
+def receive_one(socket: zmq.Socket[bytes]) -> list[Frame] | None:
+    """Read a message that has arrived, without waiting; None if there is none.
 
-    Parameters
-    ----------
-    socket
-        where to read
-    most
-        how many at the most, so that other sockets get their turn
-
-    Yields
-    ------
+    Returns
+    -------
     list of bytes or memoryview
-        the frames of a message; the next one is read when it is asked for
+        its frames; a small one is copied, a large one is seen where libzmq has it
 
     """
+    try:
+        frame = socket.recv(_LAST, copy=False)
+    except zmq.Again:
+        return None
+    frames: list[Frame] = [frame.bytes if len(frame) < _COPIED else frame.buffer]
+    while frame.more:
+        frame = socket.recv(_LAST, copy=False)  # all parts of a message come at once
+        frames.append(frame.bytes if len(frame) < _COPIED else frame.buffer)
+    return frames
+
+
+def receive(socket: zmq.Socket[bytes], most: int) -> Iterator[list[Frame]]:
+    """Read the messages that have arrived, but no more than ``most``, so that other sockets get their turn.
+
+    Each is read when it is asked for.
+    """
     for _ in range(most):
-        try:
-            frame = socket.recv(_LAST, copy=False)
-        except zmq.Again:
+        frames = receive_one(socket)
+        if frames is None:
             return
-        frames = [_content(frame)]
-        while frame.more:
-            frame = socket.recv(_LAST, copy=False)  # all parts of a message come at once
-            frames.append(_content(frame))
         yield frames
-
-
-def _content(frame: zmq.Frame) -> Frame:
-    """Open a frame: a copy of a small one, a view of a large one."""
-    return frame.bytes if len(frame) < _COPIED else frame.buffer
 
 
 def receive_from(socket: zmq.Socket[bytes], most: int) -> list[tuple[int, list[bytes]]]:
@@ -249,10 +252,16 @@ class Outbox:
         self.socket = socket
         self.waiting: deque[list[bytes]] = deque()  #: what finds no room, in order
 
-    def put(self, *frames: bytes) -> None:
+    def put(self, frames: list[bytes]) -> None:
         """Send a message now, or keep it for the next :meth:`flush`."""
-        self.waiting.append(list(frames))
-        self.flush()
+        if not self.waiting or self.flush():
+            try:
+                send(self.socket, frames)
+            except zmq.Again:
+                pass
+            else:
+                return
+        self.waiting.append(frames)
 
     def flush(self) -> bool:
         """Send what there is room for; tell whether nothing is left."""
