@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
-
-import zmq
+from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.execution import Execution
@@ -26,20 +24,15 @@ if TYPE_CHECKING:
 Sent: TypeAlias = "tuple[list[bytes], list[bytes]]"
 
 
-class _Tray:
-    """Stands where an outbox has a socket."""
+class _Tray(sockets.Outbox):
+    """An outbox that sends nothing."""
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
-        self._parts: list[bytes] = []
 
-    def send(self, frame: bytes, flags: int, copy: bool = True) -> None:  # noqa: ARG002
+    def put(self, frames: list[bytes]) -> None:
         """Keep a message as one frame: the envelope, without its delimiter, with a dictionary behind it."""
-        if frame:
-            self._parts.append(frame)
-        if not flags & zmq.SNDMORE:
-            self.frames.append(envelope.joined(self._parts))
-            self._parts = []
+        self.frames.append(envelope.joined(frames if frames[0] else frames[1:]))
 
     def take(self) -> list[bytes]:
         """Take what is there."""
@@ -71,12 +64,7 @@ class Hands:
             )
         self.worker = worker
         self._results, self._told = _Tray(), _Tray()
-        self._reporter = Reporter(
-            sockets.Outbox(cast("Any", self._results)),
-            sockets.Outbox(cast("Any", self._told)),
-            worker.logger,
-            who,
-        )
+        self._reporter = Reporter(self._results, self._told, worker.logger, who)
         self._packer = serializer.make_packer()
 
     @property

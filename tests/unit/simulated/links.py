@@ -96,7 +96,7 @@ class Outbox:
         self.link = link
         self._waiting: deque[bytes] = deque()
 
-    def put(self, *frames: bytes) -> None:
+    def put(self, frames: list[bytes]) -> None:
         """Send a message now, or keep it for the next :meth:`flush`."""
         self._waiting.append(frames[-1])
         self.flush()

@@ -86,5 +86,5 @@ class LockstepWorker:
                 return Message(messages.MESSAGE_TYPE_FAILURE, self._task, **echo, error=error)
             result = {**answer.data, "done": True}
             message = Message(messages.MESSAGE_TYPE_DATA, self._task, result, **echo)
-            self._results.put(envelope.encode(message))
+            self._results.put([envelope.encode(message)])
         return request
