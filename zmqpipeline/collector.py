@@ -232,7 +232,8 @@ class Collector(DeclaredRole, abc.ABC):
         ranges, data = message.ids, message.data
         if ranges is None:
             ranges, data = message.ranges, [data]
-        if not isinstance(data, list) or len(data) != envelope.total(ranges) or not ranges:
+        whole = isinstance(data, list) and bool(ranges)
+        if not whole or len(data) != (ranges[0][1] if len(ranges) == 1 else envelope.total(ranges)):
             self._settlement.strays += 1
             return
         fresh = self._settlement.fresh(message.task, ranges)
@@ -269,7 +270,7 @@ class Collector(DeclaredRole, abc.ABC):
         self._current = results = Results(self._settlement.run or "", task, ranges, data)
         handled = 0
         try:
-            with self._user_code():
+            with self._user_code:
                 if self._has_ack_data:
                     self._speak(results, task, said)
                 else:
@@ -312,7 +313,7 @@ class Collector(DeclaredRole, abc.ABC):
             return
         self._current = Results(self._settlement.run or "", message.task, ranges, ())
         data = message.data if isinstance(message.data, dict) else {}
-        with self._user_code():
+        with self._user_code:
             self.handle_failure(data, message.task, message.error or {})
         self._settlement.settle(message.task, ranges, failed=True)
 
@@ -377,7 +378,7 @@ class Collector(DeclaredRole, abc.ABC):
     def _finish(self) -> None:
         """End: tell the program and the distributor."""
         if self._ended is False:
-            with contextlib.suppress(StopNow), self._user_code():
+            with contextlib.suppress(StopNow), self._user_code:
                 self.handle_finished("", "")
         self._send_due(time.monotonic())
         self._take_leave()

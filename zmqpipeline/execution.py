@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from zmqpipeline.delivery.assignment import Work
 from zmqpipeline.failure import describe, size_of_error
@@ -51,17 +51,19 @@ class Execution:
 
     """
 
+    # what most never change is not set for each: it is made while a task waits
+    #: whether its running task has passed its time limit
+    abandoned = False
+    sent = 0  #: bytes of results and errors that were sent before its end
+    _taken = 0
+    _left = math.inf  #: bytes of results and errors until the rest of the tasks is left
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
     def __init__(self, work: Work) -> None:
         self.work = work
         #: what came of the tasks, in their order: a packed result, or nothing where there is an error
         self.done: list[bytes] = []
         self.errors: dict[int, dict[str, Any]] = {}
-        #: whether its running task has passed its time limit
-        self.abandoned = False
-        self.sent = 0  #: bytes of results and errors that were sent before its end
-        self._taken = 0
-        self._left = math.inf  #: bytes of results and errors until the rest of the tasks is left
-        self._lock = threading.Lock()
 
     def run(
         self, call: Callable[[Any], Any], name: str, packer: msgpack.Packer, most: float = math.inf

@@ -65,7 +65,7 @@ class MetaDataWorker(DeclaredRole, abc.ABC):
         """
         if self._level != RUNNING:
             return
-        with self._user_code():
+        with self._user_code:
             payload = self._pack(self.get_metadata())
         while self._level == RUNNING:
             if self._ask(payload):

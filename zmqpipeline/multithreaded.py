@@ -154,7 +154,7 @@ class MultiThreadedWorker(Worker):
             with self._shared.lock:
                 work = self._assignment.next(self._credit.share(self._assignment.unprepared))
             if work is not None:
-                with self._user_code():
+                with self._user_code:
                     forwarded, ids = self._forward(work)
                 with self._shared.lock:
                     self._assignment.prepared(work, forwarded, ids)
@@ -267,7 +267,7 @@ class MultiThreadedWorker(Worker):
         shared = self._shared
         with shared.lock:
             count = self._credit.share(shared.assignment.ready_to_do)
-            work = None if shared.backlog else shared.assignment.next_prepared(count)
+            work = None if shared.backlog else shared.assignment.next(count, prepared=True)
         if work is None:
             return None
         # the thread unpacks its tasks, so that they are as they were when they were forwarded

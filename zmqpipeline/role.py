@@ -73,6 +73,8 @@ class Role:
     _announced = _look_at = 0.0
     _strays, _strays_at = 0, 0.0
     _owner = 0
+    #: around calls of the program's methods: the second signal interrupts what runs inside
+    _user_code: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -119,6 +121,7 @@ class Role:
             self._abandon,
         )
         stopper.level = self._stop_requested
+        self._user_code = stopper.user_code
         self._stop_descriptor = stopper.fileno()
         self._owner = threading.get_ident()
         self._is_main = threading.current_thread() is threading.main_thread()
@@ -165,7 +168,7 @@ class Role:
             self.stop()
             return
         self._closing()
-        stopper, self._stopper = self._stopper, None
+        stopper, self._stopper, self._user_code = self._stopper, None, contextlib.nullcontext()
         for watch in self._watches:
             watch.drain()
             if not watch.connections:  # nobody is there to whom it could still send
@@ -211,10 +214,6 @@ class Role:
     def _subject(self) -> str:
         """Name this role in a line for a person."""
         return type(self).__name__
-
-    def _user_code(self) -> contextlib.AbstractContextManager[None]:
-        """Let the second signal interrupt what runs inside."""
-        return contextlib.nullcontext() if self._stopper is None else self._stopper.user_code
 
     @property
     def _level(self) -> int:

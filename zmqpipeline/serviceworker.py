@@ -177,7 +177,7 @@ class ServiceWorker(DeclaredRole, abc.ABC):
                 None, "the request cannot be read by the worker: register its types there", ""
             )
         try:
-            with self._user_code():
+            with self._user_code:
                 result = self.handle_message(message.data, self.task_type, messages.MESSAGE_TYPE_DATA)
             answer = envelope.encode(
                 envelope.Message(

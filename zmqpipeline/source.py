@@ -42,7 +42,7 @@ class TaskSource:
     max_message
         the largest dictionary that a worker takes, packed, in bytes
     user_code
-        makes a context for calls of the program's methods, which may be interrupted
+        the context for calls of the program's methods, which may be interrupted
 
     """
 
@@ -50,7 +50,7 @@ class TaskSource:
         self,
         task: Task,
         max_message: int,
-        user_code: Callable[[], AbstractContextManager[None]] = nullcontext,
+        user_code: AbstractContextManager[None] | None = None,
     ) -> None:
         self.task = task
         cls = type(task)
@@ -62,7 +62,7 @@ class TaskSource:
         self.last_ack: dict[str, Any] = {}
         self._name = cls.__qualname__
         self._max_message = max_message
-        self._user_code = user_code
+        self._user_code = user_code or nullcontext()
         self._metadata: dict[str, Any] = {}
         self._packer = serializer.make_packer(autoreset=False)
         self._stride = 1  #: how often handle() is called before the clock is looked at
@@ -80,19 +80,19 @@ class TaskSource:
         if isinstance(getattr(type(self.task), "is_complete", None), bool):
             # an attribute of the instance is read faster than one of its class, and this one after each call
             self.task.is_complete = bool(self.task.is_complete)
-        with self._user_code():
+        with self._user_code:
             self.task.initialize(metadata)
         self.task.received_init_signal = True
         if self._past is not None:
             # the last word is that of the checkpoint, whatever initialize() has counted or listed anew
             self.task.is_complete, state = self._past
             self._past = None
-            with self._user_code():
+            with self._user_code:
                 self.task.restore(state)
 
     def available(self) -> bool:
         """Call is_available_for_handling()."""
-        with self._user_code():
+        with self._user_code:
             return bool(self.task.is_available_for_handling(self.last_ack))
 
     def acknowledged(self, count: int, first: int, feedback: list[Any] | None, failed: bool) -> None:
@@ -119,7 +119,7 @@ class TaskSource:
             if handle() returns what is neither a dictionary nor None, or cannot be packed
 
         """
-        with self._user_code():
+        with self._user_code:
             count = self._made(limit, address)
         body: bytes = self._packer.bytes()
         self.task.n_sent += count
@@ -200,7 +200,7 @@ class TaskSource:
         """
         if not self.task.received_init_signal or self._past is not None:
             return None
-        with self._user_code():
+        with self._user_code:
             state: Any = self.task.checkpoint()
         if not isinstance(state, dict):
             raise TypeError(f"{self._name}.checkpoint returned {type(state).__name__}, expected a dictionary")

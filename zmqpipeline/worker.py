@@ -239,7 +239,7 @@ class Worker(DeclaredRole, abc.ABC):
         if not self._initialized:
             self._initialized = True
             self._event("starting")
-            with self._user_code():
+            with self._user_code:
                 self.init_worker()
                 self._begin()
             self._event("started")
@@ -290,8 +290,9 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _can_work(self) -> bool:
         """Tell whether a task can be begun: results that cannot be sent come first."""
-        is_open = self._greeted and not self._results.waiting and self._level == RUNNING
-        return is_open and self._assignment.has_work
+        if not (self._assignment.work and self._greeted) or self._results.waiting:
+            return False
+        return self._stopper is None or self._stopper.level == RUNNING
 
     def _waits_for(self) -> list[str]:
         if not self._distributor.met or self._distributor.away:
@@ -389,7 +390,7 @@ class SingleThreadedWorker(Worker):
             return
         self._executions[0] = execution = Execution(work)
         begun = time.perf_counter()
-        with self._user_code():
+        with self._user_code:
             execution.run(self.handle_execution, self._call_name, self._packer, MOST_BYTES)
         self._executions[0] = None
         self._finished(execution, time.perf_counter() - begun)

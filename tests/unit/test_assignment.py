@@ -173,12 +173,12 @@ def test_what_is_prepared_waits_for_a_thread_and_is_held() -> None:
     assignment.prepared(work, ["zero", "two"], [(0, 1), (2, 1)])  # the other one has failed
     assert (assignment.unprepared, assignment.ready_to_do, assignment.waiting) == (1, 2, 3)
     assert sorted(assignment.held()) == [(0, 1), (2, 1), (3, 1)]
-    begun = assignment.next_prepared(1)
+    begun = assignment.next(1, prepared=True)
     assert begun == Work(["zero"], [(0, 1)], 1, RUN)
     assert not assignment.is_idle
     assert assignment.give_back(prepared=False).ids == [(3, 1)]
     assert assignment.give_back().ids == [(2, 1)]
-    assert assignment.next_prepared(1) is None
+    assert assignment.next(1, prepared=True) is None
     assignment.done(begun)
     assert assignment.is_idle
 
@@ -200,11 +200,11 @@ def test_what_was_taken_out_of_a_round_comes_next(prepared: bool) -> None:
     assert work is not None
     if prepared:
         assignment.prepared(work, work.tasks, work.ids)
-        work = assignment.next_prepared(3)
+        work = assignment.next(3, prepared=True)
         assert work is not None
     del work.tasks[1:]
     assignment.requeue(work, Work([1, 2], [(1, 2)], 1, RUN), prepared=prepared)
-    follows = assignment.next_prepared(9) if prepared else assignment.next(9)
+    follows = assignment.next(9, prepared=True) if prepared else assignment.next(9)
     assert follows is not None
     assert follows.ids == ([(1, 3)] if prepared else [(1, 5)])
 

@@ -8,8 +8,9 @@ import pytest
 
 from tests.unit.simulated.recorder import Recorder
 from tests.unit.simulated.source import RUN, Numbers
+from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.dispatch import FAREWELL, NO_TASKS_WAIT, Dispatch
-from zmqpipeline.delivery.ledger import NOBODY, Ledger
+from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.wire import envelope

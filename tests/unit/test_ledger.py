@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY, Batch, Ledger
+from zmqpipeline.delivery.batch import NOBODY, Batch
+from zmqpipeline.delivery.ledger import COLLECTOR, Ledger
 from zmqpipeline.wire import envelope
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.test_taskbook import Case, ids
-from zmqpipeline.delivery.ledger import NOBODY
+from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.news import Fate, News
 from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.delivery.roster import Peer

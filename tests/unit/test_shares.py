@@ -10,7 +10,8 @@ import zmqpipeline
 from tests.unit.simulated.source import Numbers
 from tests.unit.test_taskbook import A, B, C, Case, ids
 from zmqpipeline import EndpointAddress, TaskType
-from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY
+from zmqpipeline.delivery.batch import NOBODY
+from zmqpipeline.delivery.ledger import COLLECTOR
 from zmqpipeline.errors import SerializationError
 from zmqpipeline.source import BATCH_BYTES, BATCH_TIME, TaskSource
 from zmqpipeline.wire import envelope, serializer

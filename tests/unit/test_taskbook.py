@@ -8,8 +8,9 @@ import pytest
 
 from tests.unit.simulated.recorder import Recorder
 from tests.unit.simulated.source import RUN, Numbers
+from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.handout import LOCKSTEP_LIMIT
-from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY, Ledger
+from zmqpipeline.delivery.ledger import COLLECTOR, Ledger
 from zmqpipeline.delivery.news import Fate
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.roster import MAX_CREDIT

@@ -75,7 +75,7 @@ class Assignment:
         self._order = 0  #: of the last credit that was told
         self._void = 0  #: tasks sent on the strength of an earlier credit than this are given back already
         self.metadata: dict[str, Any] = {}
-        self._work: deque[Work] = deque()
+        self.work: deque[Work] = deque()  #: what was not begun, as it came
         self._prepared: deque[Work] = deque()
         self._busy: list[Work] = []
 
@@ -103,19 +103,32 @@ class Assignment:
         elif message.type != messages.MESSAGE_TYPE_HEARTBEAT:
             self.strays += 1
 
-    def next(self, count: int) -> Work | None:
-        """Begin with up to ``count`` tasks; :meth:`done` says when they are finished."""
-        return self._begin(self._work, count)
+    def next(self, count: int, *, prepared: bool = False) -> Work | None:
+        """Begin with up to ``count`` tasks; :meth:`done` says when they are finished.
+
+        Batches of one kind are done together. With ``prepared``, those are meant that are :meth:`prepared`.
+        """
+        queue = self._prepared if prepared else self.work
+        if not queue:
+            return None
+        if len(queue) == 1 and len(queue[0].tasks) <= count:
+            self._busy.append(queue[0])
+            return queue.popleft()
+        work = queue[0].take(count)
+        while not queue[0].tasks:
+            queue.popleft()
+            count_left = count - len(work.tasks)
+            if not count_left or not queue or not work.goes_on_with(queue[0]):
+                break
+            work.add(queue[0].take(count_left))
+        self._busy.append(work)
+        return work
 
     def prepared(self, work: Work, tasks: list[Any], ids: list[Range]) -> None:
         """Let what was made of some tasks wait for a thread that does them."""
         self.done(work)
         if tasks:
             self._prepared.append(Work(tasks, ids, work.attempt, work.run))
-
-    def next_prepared(self, count: int) -> Work | None:
-        """Begin with up to ``count`` tasks that are :meth:`prepared`."""
-        return self._begin(self._prepared, count)
 
     def done(self, work: Work) -> None:
         """Note that the results of these tasks are made, or that they failed."""
@@ -124,7 +137,7 @@ class Assignment:
     @property
     def has_work(self) -> bool:
         """Whether there are tasks that were not begun, and not prepared."""
-        return bool(self._work)
+        return bool(self.work)
 
     @property
     def waiting(self) -> int:
@@ -134,7 +147,7 @@ class Assignment:
     @property
     def unprepared(self) -> int:
         """How many of them are as they came."""
-        return sum(len(work.tasks) for work in self._work)
+        return sum(len(work.tasks) for work in self.work)
 
     @property
     def ready_to_do(self) -> int:
@@ -144,7 +157,7 @@ class Assignment:
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing begun and nothing to begin."""
-        return not self._work and not self._prepared and not self._busy
+        return not self.work and not self._prepared and not self._busy
 
     def put_back(self, work: Work, count: int) -> None:
         """Let all but the first ``count`` tasks of some work be the next ones again."""
@@ -169,11 +182,11 @@ class Assignment:
 
         """
         if rest.tasks and any(work is other for other in self._busy):
-            (self._prepared if prepared else self._work).appendleft(rest)
+            (self._prepared if prepared else self.work).appendleft(rest)
 
     def held(self) -> list[Range]:
         """List what is not finished."""
-        works = (*self._busy, *self._prepared, *self._work)
+        works = (*self._busy, *self._prepared, *self.work)
         return [ids for work in works for ids in part(work.ids, 0, len(work.tasks))]
 
     def heartbeat(self) -> Message:
@@ -205,7 +218,7 @@ class Assignment:
         message = Message(messages.MESSAGE_TYPE_RETURN, self.task, run=self.run, number=self.number)
         message.ids = list(rest)
         if everything:
-            for queue in (self._prepared, self._work) if prepared else (self._work,):
+            for queue in (self._prepared, self.work) if prepared else (self.work,):
                 message.ids += [ids for work in queue for ids in work.ids]
                 queue.clear()
             self._order += 1
@@ -217,7 +230,7 @@ class Assignment:
         """Give back what waits behind ``count`` other tasks; what was told of credit stays."""
         message = Message(messages.MESSAGE_TYPE_RETURN, self.task, run=self.run, number=self.number)
         message.ids = []
-        for queue in (self._prepared, self._work):
+        for queue in (self._prepared, self.work):
             kept: list[Work] = []
             for work in queue:
                 first = work.take(count)
@@ -240,32 +253,8 @@ class Assignment:
 
     def results(self, work: Work, ids: list[Range], body: bytes, count: int) -> Message:
         """Make the message with results of some work, for the collector."""
-        return Message(
-            messages.MESSAGE_TYPE_DATA,
-            self.task,
-            run=work.run,
-            ids=ids,
-            attempt=work.attempt,
-            body=body,
-            n=count,
-        )
-
-    def _begin(self, queue: deque[Work], count: int) -> Work | None:
-        """Take up to ``count`` tasks out of a queue; batches of one kind are done together."""
-        if not queue:
-            return None
-        if len(queue) == 1 and len(queue[0].tasks) <= count:
-            self._busy.append(queue[0])
-            return queue.popleft()
-        work = queue[0].take(count)
-        while not queue[0].tasks:
-            queue.popleft()
-            count_left = count - len(work.tasks)
-            if not count_left or not queue or not work.goes_on_with(queue[0]):
-                break
-            work.add(queue[0].take(count_left))
-        self._busy.append(work)
-        return work
+        kind = messages.MESSAGE_TYPE_DATA
+        return Message(kind, self.task, None, work.run, ids, work.attempt, body, count)
 
     def _take_limits(self, said: dict[str, Any]) -> None:
         largest, interval = said.get("max_message"), said.get("heartbeat")
@@ -278,10 +267,13 @@ class Assignment:
         tasks, ids = message.data, message.ids
         if ids is None and message.id is not None:
             tasks, ids = [tasks], [(message.id, 1)]
-        if not isinstance(tasks, list) or ids is None or len(tasks) != total(ids):
+        if not isinstance(tasks, list) or not ids:
+            self.strays += 1
+            return
+        if len(tasks) != (ids[0][1] if len(ids) == 1 else total(ids)):
             self.strays += 1
             return
         self.number = max(self.number, message.number or 0)  # an old batch that comes again is not news
         if message.order is not None and message.order < self._void:
             return
-        self._work.append(Work(tasks, ids, message.attempt or 1, message.run or ""))
+        self.work.append(Work(tasks, ids, message.attempt or 1, message.run or ""))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY
+from zmqpipeline.delivery.batch import NOBODY
+from zmqpipeline.delivery.ledger import COLLECTOR
 from zmqpipeline.delivery.ports import NO_JOURNAL
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.wire import messages

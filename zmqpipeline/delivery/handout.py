@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zmqpipeline.delivery.ledger import NOBODY
-from zmqpipeline.delivery.ports import Outcome
+from zmqpipeline.delivery.batch import NOBODY
+from zmqpipeline.delivery.ports import NO_JOURNAL, Outcome
 from zmqpipeline.delivery.shares import Shares
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import Message
 
 if TYPE_CHECKING:
+    from zmqpipeline.delivery.batch import Batch
     from zmqpipeline.delivery.gate import Gate
-    from zmqpipeline.delivery.ledger import Batch, Ledger
+    from zmqpipeline.delivery.ledger import Ledger
     from zmqpipeline.delivery.ports import Journal, Options, Source
     from zmqpipeline.delivery.roster import Peer, Roster
     from zmqpipeline.delivery.suspicion import Suspicion
@@ -64,7 +65,7 @@ class Handout:
         self._roster = roster
         self._suspicion = suspicion
         self._shares = Shares(ledger, options)
-        self._journal = journal
+        self._journal = None if journal is NO_JOURNAL else journal
 
     def turn(self, now: float) -> bool:
         """Give each worker that has room one batch; tell whether anything was given."""
@@ -80,7 +81,7 @@ class Handout:
                 self._ledger.give(batch, peer.address, peer.number + 1)
                 batch.given_at = now
                 parcels.append((peer, batch))
-                if self._journal.due:
+                if self._journal is None or self._journal.due:
                     given = self._send(parcels) or given
         given = self._send(parcels) or given
         if given:
@@ -116,12 +117,14 @@ class Handout:
         body, count = self._source.fill(room, peer.address)
         fits = self._shares.fits(body, count)
         batch = ledger.record(body, count, peer.address if fits else NOBODY)
-        self._journal.made(self._roster.name, batch.first, count, body)
+        if self._journal is not None:
+            self._journal.made(self._roster.name, batch.first, count, body)
         return batch if fits else self._shares.fitting(batch)
 
     def _send(self, parcels: list[tuple[Peer, Batch]]) -> bool:
         """Send batches that were given, once they are written down; tell whether any was sent."""
-        self._journal.commit()
+        if self._journal is not None:
+            self._journal.commit()
         sent = False
         for peer, batch in parcels:
             sent = self._send_one(peer, batch) or sent
@@ -129,20 +132,15 @@ class Handout:
         return sent
 
     def _send_one(self, peer: Peer, batch: Batch) -> bool:
-        message = Message(
-            messages.MESSAGE_TYPE_DATA,
-            self._roster.name,
-            run=self._run,
-            attempt=batch.attempt,
-            body=batch.body,
-            n=batch.count,
-        )
+        kind, name, run, attempt = messages.MESSAGE_TYPE_DATA, self._roster.name, self._run, batch.attempt
         if peer.lockstep:
+            message = Message(kind, name, None, run, None, attempt, batch.body, batch.count)
             message.id = batch.first
         else:
-            message.ids = [(batch.first, batch.count)]
-            message.number = batch.number
-            message.order = batch.order = peer.order
+            batch.order, ids = peer.order, [(batch.first, batch.count)]
+            message = Message(
+                kind, name, None, run, ids, attempt, batch.body, batch.count, peer.order, batch.number
+            )
         outcome = self._roster.link.to_worker(self._roster.name, peer.address, message)
         if outcome is Outcome.SENT:
             peer.number += 1

@@ -12,56 +12,16 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from zmqpipeline.delivery.batch import BATCH_COST, NOBODY, Batch
 from zmqpipeline.delivery.intervals import Intervals, Range
-from zmqpipeline.failure import size_of_error
 
-#: the holder of a batch that waits to be handed out (again)
-NOBODY: Hashable = None
 #: the holder of failures that were sent to the collector
 COLLECTOR: Hashable = "collector"
 
-#: what a batch takes beside its packed dictionaries and its error, in bytes
-BATCH_COST = 512
-
 #: cuts packed items apart: ``(body, how many to skip, how many to keep) -> body``
 Cutter = Callable[[bytes, int, int], bytes]
-
-
-@dataclass(slots=True, eq=False)
-class Batch:
-    """Tasks of contiguous ids that are in one place."""
-
-    first: int
-    count: int
-    body: bytes  #: the packed dictionaries, one after another
-    holder: Hashable = NOBODY
-    left: int = 0  #: how many are not acknowledged
-    attempt: int = 0  #: how often it was handed out
-    failures: int = 0  #: how often its execution failed (a batch with failures has one task)
-    deaths: int = 0  #: how many workers died while this was the only task in their hands
-    killed: tuple[tuple[Any, Any], ...] = ()  #: host and pid of each of them
-    suspects: int = 0  #: hand out no more than so many of these at a time, to a worker that has nothing else
-    number: int = 0  #: the number of the message to this holder that carried it
-    order: int = 0  #: the credit of this holder that it answers
-    not_before: float = 0.0  #: when it may be handed out again, in seconds of the caller's clock
-    shunned: Hashable = NOBODY  #: the worker on which it failed last
-    finished_at: float | None = None  #: when its holder said that it is done with it
-    given_at: float = 0.0  #: when its holder got it
-    overdue: int = 0  #: how often its result did not come
-    error: dict[str, Any] = field(default_factory=dict)  #: what the last failure said
-
-    @property
-    def end(self) -> int:
-        """The id behind its last."""
-        return self.first + self.count
-
-    @property
-    def weight(self) -> int:
-        """How much memory it takes, about, in bytes."""
-        return BATCH_COST + len(self.body) + (size_of_error(self.error) if self.error else 0)
 
 
 class Ledger:
@@ -179,7 +139,8 @@ class Ledger:
             missing = self.settled.missing(first, count)
             if count < 1 or not missing or any(known.add(*part) != [part] for part in missing):
                 raise ValueError(f"the batch of {first} to {first + count - 1} does not fit to the others")
-            batch = Batch(first, count, body, attempt=1)  # it may have been handed out
+            batch = Batch(first, count, body)
+            batch.attempt = 1  # it may have been handed out
             self._add(batch)
             self._reduce(batch, count - sum(n for _, n in missing))
         self._next = next_id
@@ -306,7 +267,7 @@ class Ledger:
         else:
             self._firsts.append(first)
         self._batches[first] = batch
-        weight = batch.weight
+        weight = BATCH_COST + len(batch.body) if not batch.error else batch.weight
         self.open_count += count
         self.open_bytes += weight
         self._weights[holder] = self._weights.get(holder, 0) + weight
@@ -362,13 +323,8 @@ class Ledger:
         self._remove(batch)
         head = border - batch.first
         halves = [
-            replace(batch, count=head, body=self._cut(batch.body, 0, head)),
-            replace(
-                batch,
-                first=border,
-                count=batch.count - head,
-                body=self._cut(batch.body, head, batch.count - head),
-            ),
+            batch.part(batch.first, head, self._cut(batch.body, 0, head)),
+            batch.part(border, batch.count - head, self._cut(batch.body, head, batch.count - head)),
         ]
         for half in halves:
             self._add(half)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from zmqpipeline.delivery.batch import NOBODY, Batch
 from zmqpipeline.delivery.intervals import Intervals
-from zmqpipeline.delivery.ledger import COLLECTOR, NOBODY, Batch, Ledger
+from zmqpipeline.delivery.ledger import COLLECTOR, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

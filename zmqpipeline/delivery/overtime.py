@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zmqpipeline.delivery.ledger import Batch, Ledger
+    from zmqpipeline.delivery.batch import Batch
+    from zmqpipeline.delivery.ledger import Ledger
     from zmqpipeline.delivery.ports import Options, Source
     from zmqpipeline.delivery.roster import Peer
 

@@ -9,7 +9,8 @@ from zmqpipeline.wire.envelope import ENVELOPE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from zmqpipeline.delivery.ledger import Batch, Ledger
+    from zmqpipeline.delivery.batch import Batch
+    from zmqpipeline.delivery.ledger import Ledger
     from zmqpipeline.delivery.ports import Options
 
 

@@ -10,7 +10,8 @@ from zmqpipeline.delivery.ports import NO_JOURNAL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zmqpipeline.delivery.ledger import Batch, Ledger
+    from zmqpipeline.delivery.batch import Batch
+    from zmqpipeline.delivery.ledger import Ledger
     from zmqpipeline.delivery.ports import Journal
     from zmqpipeline.delivery.roster import Peer, Roster
 

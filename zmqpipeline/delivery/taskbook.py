@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.gate import Gate
 from zmqpipeline.delivery.handout import Handout
-from zmqpipeline.delivery.ledger import COLLECTOR, Batch, Ledger
+from zmqpipeline.delivery.ledger import COLLECTOR, Ledger
 from zmqpipeline.delivery.news import Fate, News
 from zmqpipeline.delivery.overdue import Overdue
 from zmqpipeline.delivery.overtime import Overtime
@@ -21,6 +21,7 @@ from zmqpipeline.wire.envelope import Message
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zmqpipeline.delivery.batch import Batch
     from zmqpipeline.delivery.ports import Journal, Link, Options, PastTask, Source
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline import resumption
+from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.dispatch import Dispatch
-from zmqpipeline.delivery.ledger import NOBODY, Ledger
+from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.news import Fate
 from zmqpipeline.delivery.ports import NO_JOURNAL, Options, Outcome
 from zmqpipeline.delivery.taskbook import Phase, TaskBook

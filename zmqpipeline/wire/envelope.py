@@ -42,6 +42,7 @@ ENVELOPE_BYTES = 65_536
 OWN_FRAME = 256 * 1024
 
 _DATA_KEY, _IDS_KEY = bytes(msgpack.packb("data")), bytes(msgpack.packb("ids"))
+_SMALL_ARRAYS = [bytes((0x90 | count,)) for count in range(16)]
 #: how many fields a batch of results has, and one of tasks: that has an order and a number as well
 _RESULT_FIELDS, _BATCH_FIELDS = 6, 8
 _NUMBERS = ("attempt", "credit", "order", "number", "count", "epoch", "limit")
@@ -55,20 +56,23 @@ class Message:
     """A message, opened or to be sent; a field that a message does not have is None.
 
     The data of a batch is in ``data`` as a list when it was received, and in
-    ``body`` as packed items, one after another, when it is to be sent.
+    ``body`` as packed items, one after another, when it is to be sent. First
+    is what batches have: positions are faster than keywords.
     """
 
     type: str
     task: str = ""
     data: Any = field(default_factory=dict)
     run: str | None = None  #: the run that it belongs to
-    life: str | None = None  #: the life of the collector that it comes from or is meant for
-    id: int | None = None  #: the one task that it is about
     ids: list[Range] | None = None  #: the tasks of a batch, in the order of the data
     attempt: int | None = None  #: how often these tasks were handed out
-    credit: int | None = None  #: how many unacknowledged tasks a worker has room for
+    body: bytes | None = None
+    n: int = 0  #: how many items are in ``body``
     order: int | None = None  #: the place of a credit among those that this worker has told
     number: int | None = None  #: its place in the sender's sequence of numbered messages
+    life: str | None = None  #: the life of the collector that it comes from or is meant for
+    id: int | None = None  #: the one task that it is about
+    credit: int | None = None  #: how many unacknowledged tasks a worker has room for
     count: int | None = None  #: how many tasks the collector had acknowledged before those of this ACK
     epoch: int | None = None  #: how often the run was resumed
     worker: str | None = None  #: the routing id of the worker for which its heartbeat speaks
@@ -77,8 +81,6 @@ class Message:
     failed: list[Range] | None = None  #: which of ``ids`` failed for good
     settled: dict[str, list[Range]] | None = None  #: what was acknowledged, by task type
     error: dict[str, Any] | None = None  #: why a task failed: type, text, traceback, retry
-    body: bytes | None = None
-    n: int = 0  #: how many items are in ``body``
 
     @property
     def has_own_frame(self) -> bool:
@@ -131,8 +133,9 @@ def encode(message: Message) -> bytes:
         return _header(message) + serializer.serialize(message.data)
     if message.ids is None:
         return _header(message) + message.body
-    opened = _header(message) if message.attempt is None else _batch_header(message)
-    return b"%b%b%b" % (opened, array_header(message.n), message.body)
+    if message.attempt is None:
+        return _header(message) + array_header(message.n) + message.body
+    return _batch(message, message.body)
 
 
 def _header(message: Message) -> bytes:
@@ -146,19 +149,20 @@ def _header(message: Message) -> bytes:
     return header + packed[1 if keys <= 16 else 3 :] + _DATA_KEY
 
 
-def _batch_header(message: Message) -> bytes:
-    """Pack the same for a batch: nothing else has ids, an attempt and a body.
+def _batch(message: Message, body: bytes) -> bytes:
+    """Pack a batch: nothing else has ids, an attempt and a body.
 
     Each task waits for it, so what was said with the batch before is kept.
     """
     pack, count = serializer.of_thread.pack, _RESULT_FIELDS if message.number is None else _BATCH_FIELDS
     opening = _opening(count, message.task, message.run)
     ids, attempt = pack(message.ids), pack(message.attempt)
+    array = _SMALL_ARRAYS[message.n] if message.n < 16 else array_header(message.n)
     if message.number is None:
-        return b"%b%b\xa7attempt%b%b" % (opening, ids, attempt, _DATA_KEY)
+        return b"%b%b\xa7attempt%b\xa4data%b%b" % (opening, ids, attempt, array, body)
     order, number = pack(message.order), pack(message.number)
-    return b"%b%b\xa7attempt%b\xa5order%b\xa6number%b%b" % (
-        opening, ids, attempt, order, number, _DATA_KEY
+    return b"%b%b\xa7attempt%b\xa5order%b\xa6number%b\xa4data%b%b" % (
+        opening, ids, attempt, order, number, array, body
     )  # fmt: skip
 
 
@@ -172,7 +176,7 @@ def _opening(keys: int, task: str, run: str | None) -> bytes:
 def array_header(count: int) -> bytes:
     """Pack the header of a msgpack array."""
     if count < 16:
-        return bytes((0x90 | count,))
+        return _SMALL_ARRAYS[count]
     if count < 1 << 16:
         return b"\xdc" + count.to_bytes(2, "big")
     return b"\xdd" + count.to_bytes(4, "big")
@@ -189,6 +193,17 @@ def decode(frame: bytes | memoryview, own: bytes | memoryview | None = None) -> 
         the frame behind it, of a dictionary that is as large as that, if there is one
 
     """
+    try:
+        fields = serializer.unpack(frame)
+    except Exception:  # noqa: BLE001 - what msgpack raises for hostile bytes is many things
+        return _decode_slowly(frame, own)
+    if own is None and type(fields) is dict:
+        return _opened(fields) or _checked(fields)
+    return _decode_slowly(frame, own)
+
+
+def _decode_slowly(frame: bytes | memoryview, own: bytes | memoryview | None) -> Message | None:
+    """Open any other message than a map that msgpack takes at once."""
     if not len(frame):
         return None if own is not None else Message(MESSAGE_TYPE_EMPTY)
     try:
@@ -220,6 +235,8 @@ def cut(body: bytes, skip: int, keep: int) -> bytes:
 
 def _opened(fields: dict[Any, Any]) -> Message | None:
     """Open a batch of contiguous ids, as nearly all are, without a call for each field; else return None."""
+    if fields.get("type") != MESSAGE_TYPE_DATA:
+        return None
     try:
         ((first, count),) = fields["ids"]
         task, run, attempt, data = fields["task"], fields["run"], fields["attempt"], fields["data"]
@@ -233,7 +250,7 @@ def _opened(fields: dict[Any, Any]) -> Message | None:
         and 0 < count < MAX_NUMBER
     ):
         return None
-    message = Message(MESSAGE_TYPE_DATA, task, data, run, ids=[(first, count)], attempt=attempt)
+    message = Message(MESSAGE_TYPE_DATA, task, data, run, [(first, count)], attempt)
     if len(fields) == _RESULT_FIELDS:
         return message
     message.order, message.number = order, number = fields.get("order"), fields.get("number")
@@ -243,8 +260,6 @@ def _opened(fields: dict[Any, Any]) -> Message | None:
 
 def _checked(fields: dict[Any, Any]) -> Message | None:
     kind, task = fields.get("type"), fields.get("task", "")
-    if kind == MESSAGE_TYPE_DATA and (batch := _opened(fields)) is not None:
-        return batch
     if not isinstance(kind, str) or not isinstance(task, str):
         return None
     message = Message(kind, task, fields.get("data", {}))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgpack
@@ -196,11 +197,8 @@ def deserialize(packed: bytes | bytearray | memoryview) -> Any:
         does not know; nothing else is raised for whatever they are
 
     """
-    # The limits on lengths need no saying: msgpack derives them from the length of what it is given.
     try:
-        return msgpack.unpackb(
-            packed, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=decoder, timestamp=3
-        )
+        return unpack(packed)
     except TypeError as error:
         if not isinstance(packed, bytes | bytearray | memoryview):
             raise
@@ -216,14 +214,7 @@ def _deserialize_tuple_keys(packed: bytes | bytearray | memoryview, cause: TypeE
     maps are rare, and a hook for every map would slow down all the others.
     """
     try:
-        return msgpack.unpackb(
-            packed,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-            ext_hook=decoder,
-            timestamp=3,
-            object_pairs_hook=_with_tuple_keys,
-        )
+        return unpack(packed, object_pairs_hook=_with_tuple_keys)
     except Exception as error:  # noqa: BLE001 - what msgpack raises for hostile bytes is many things
         raise _not_readable(error) from cause
 
@@ -395,4 +386,9 @@ def _decode_registered(payload: bytes) -> Any:
 
 _encoders: dict[type, Callable[[Any], Any]] = dict(extensions.ENCODERS)
 _DECODERS: dict[int, Callable[[bytes], Any]] = {**extensions.DECODERS, EXT_REGISTERED: _decode_registered}
+#: msgpack's own, which raises many things, with this library's options: for what :func:`deserialize` would
+#: be too slow. The limits on lengths need no saying: they are derived from the length of what is unpacked.
+unpack: Callable[..., Any] = partial(
+    msgpack.unpackb, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=decoder, timestamp=3
+)
 of_thread = _Local()
