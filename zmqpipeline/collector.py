@@ -5,8 +5,6 @@ from __future__ import annotations
 import abc
 import contextlib
 import logging
-import os
-import platform
 import time
 import uuid
 from itertools import repeat
@@ -15,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import zmq
 
 from zmqpipeline import feedback
-from zmqpipeline._version import __version__
 from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.delivery.settlement import Settlement
@@ -195,8 +192,7 @@ class Collector(DeclaredRole, abc.ABC):
     def _receive_some(self, receiver: Socket) -> None:
         """Take in some of what has come."""
         for _ in range(_DRAIN):
-            frames = sockets.receive_one(receiver)
-            if frames is None:
+            if (frames := sockets.receive_one(receiver)) is None:
                 return
             self._receive(frames)
             self._send_due(time.monotonic())
@@ -238,7 +234,8 @@ class Collector(DeclaredRole, abc.ABC):
             return
         fresh = self._settlement.fresh(message.task, ranges)
         if fresh == ranges:
-            self._handle_slices(message.task, ranges, data)
+            handle = self._handle if len(data) == 1 else self._handle_slices
+            handle(message.task, ranges, data)
             return
         new = Intervals(fresh)
         again = [part for first, count in ranges for part in new.missing(first, count)]
@@ -401,12 +398,3 @@ class Collector(DeclaredRole, abc.ABC):
         if not self._distributor.met or self._distributor.away:
             return [f"the distributor, at {self.ack_endpoint}"]
         return [] if self._greeted else ["the distributor's answer"]
-
-    def _info(self) -> dict[str, Any]:
-        return {
-            "protocol": envelope.PROTOCOL_VERSION,
-            "version": __version__,
-            "name": type(self).__qualname__,
-            "host": platform.node(),
-            "pid": os.getpid(),
-        }

@@ -132,7 +132,7 @@ class MultiThreadedWorker(Worker):
 
     def _wants_more(self) -> bool:
         """Tell whether to prepare tasks: a round for each thread, so that none waits for the main thread."""
-        enough = self.n_threads * self._credit.round()
+        enough = self.n_threads * self._credit.round
         return super()._can_work() and self._assignment.ready_to_do < enough
 
     def _read(self, ready: dict[Any, int]) -> bool:

@@ -65,6 +65,10 @@ class Reporter:
         done = execution.take_done()
         limit = max_message - envelope.ENVELOPE_BYTES
         if not done.errors:
+            body = b"".join(done.results)
+            if len(body) <= min(limit, envelope.OWN_FRAME):
+                self._send_part(assignment, execution.work, done.first, done.results, body)
+                return len(body)
             return self._send(assignment, execution.work, done.first, done.results, limit)
         size = 0
         for place, error in done.errors.items():
@@ -89,10 +93,6 @@ class Reporter:
         ``place`` is that of the first one in the work. Tells how many bytes they have.
         """
         most = min(limit, ROUND_BYTES)
-        body = b"".join(results)
-        if len(body) <= min(limit, envelope.OWN_FRAME):
-            self._send_part(assignment, work, place, results, body)
-            return len(body)
         start = size = 0
         for index, packed in enumerate(results):
             if len(packed) > limit:
@@ -105,7 +105,7 @@ class Reporter:
             else:
                 size += len(packed)
         self._send_part(assignment, work, place + start, results[start:])
-        return len(body)
+        return sum(map(len, results))
 
     def _send_part(
         self, assignment: Assignment, work: Work, place: int, results: list[bytes], body: bytes | None = None

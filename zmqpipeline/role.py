@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import os
+import platform
 import resource
 import threading
 import time
@@ -14,11 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
 
+from zmqpipeline._version import __version__
 from zmqpipeline.declarations import Declared, check_bounds
 from zmqpipeline.errors import Stopped
 from zmqpipeline.peerclock import PeerClock
 from zmqpipeline.stopping import NOW, RUNNING, StopNow, Stopper
-from zmqpipeline.wire import binding, sockets
+from zmqpipeline.wire import binding, envelope, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,6 +214,16 @@ class Role:
         if self.on_event is not None:
             self.on_event(event)
 
+    def _info(self) -> dict[str, Any]:
+        """Tell who this is, for HELLO."""
+        return {
+            "protocol": envelope.PROTOCOL_VERSION,
+            "version": __version__,
+            "name": type(self).__qualname__,
+            "host": platform.node(),
+            "pid": os.getpid(),
+        }
+
     def _subject(self) -> str:
         """Name this role in a line for a person."""
         return type(self).__name__
@@ -267,7 +280,7 @@ class Role:
         """Wait until something can be read, or until a time on the monotonic clock."""
         wait = _LONGEST_POLL if until is None else min(max(until - time.monotonic(), 0), _LONGEST_POLL)
         # round up: a poll that ends a fraction of a millisecond early would spin
-        ready = dict(poller.poll(int(wait * 1000 + 0.999)))
+        ready = dict(zmq.zmq_poll(poller.sockets, int(wait * 1000 + 0.999)))
         if self._stop_descriptor in ready and self._stopper is not None:
             self._stopper.awake()
         now = time.monotonic()

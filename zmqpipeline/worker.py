@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import abc
 import logging
-import os
-import platform
 import time
 import uuid
 import weakref
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
 
-from zmqpipeline._version import __version__
 from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.assignment import Assignment
 from zmqpipeline.delivery.credit import MOST_BYTES, Credit
@@ -198,7 +195,7 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _has_a_round(self) -> bool:
         """Tell whether there is as much work as is done before it looks at its sockets again."""
-        return self._assignment.waiting >= self._credit.round()
+        return self._assignment.waiting >= self._credit.round
 
     def _take(self, frames: list[sockets.Frame]) -> None:
         """Take in one message of the distributor."""
@@ -366,15 +363,7 @@ class Worker(DeclaredRole, abc.ABC):
         self._assignment.requeue(execution.work, rest)
 
     def _info(self) -> dict[str, Any]:
-        return {
-            "protocol": envelope.PROTOCOL_VERSION,
-            "version": __version__,
-            "name": type(self).__qualname__,
-            "host": platform.node(),
-            "pid": os.getpid(),
-            "process": self._process,
-            "hands": self._hands(),
-        }
+        return {**super()._info(), "process": self._process, "hands": self._hands()}
 
 
 class SingleThreadedWorker(Worker):
@@ -385,7 +374,7 @@ class SingleThreadedWorker(Worker):
 
     def _work(self) -> None:
         with self._shared.lock:
-            work = self._assignment.next(self._credit.round())
+            work = self._assignment.next(self._credit.round)
         if work is None:
             return
         self._executions[0] = execution = Execution(work)

@@ -24,7 +24,7 @@ def settled(seconds: float, size: int = 0, hands: int = 1) -> Credit:
     """Make the credit of a worker that has done many tasks of one kind."""
     credit = Credit(hands)
     for _ in range(40):
-        count = credit.round()
+        count = credit.round
         credit.measured(count, count * seconds, count * size)
         credit.news()
     return credit
@@ -35,7 +35,7 @@ def test_a_new_worker_asks_for_one_task_for_each_hand(hands: int) -> None:
     credit = Credit(hands)
     assert credit.credit == hands
     assert credit.news() is None
-    assert credit.round() == 1
+    assert credit.round == 1
 
 
 @pytest.mark.parametrize("hands", [1, 8])
@@ -46,20 +46,20 @@ def test_long_tasks_are_asked_for_one_by_one(hands: int) -> None:
 def test_no_ops_are_asked_for_by_the_thousands() -> None:
     credit = settled(1e-6)
     assert 1000 < credit.credit <= MOST
-    assert 1000 < credit.round() <= credit.credit
+    assert 1000 < credit.round <= credit.credit
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.004, 0.01])
 def test_short_tasks_are_asked_for_as_far_as_a_round_and_the_way_there_and_back(seconds: float) -> None:
     credit = settled(seconds)
     assert credit.credit * seconds == pytest.approx(ROUND + AHEAD, rel=0.3)
-    assert credit.round() * seconds == pytest.approx(ROUND, rel=0.3)
-    assert credit.round() < credit.credit
+    assert credit.round * seconds == pytest.approx(ROUND, rel=0.3)
+    assert credit.round < credit.credit
 
 
 def test_a_round_of_many_tasks_is_a_short_one() -> None:
     credit = settled(1e-6)
-    assert credit.round() * 1e-6 == pytest.approx(QUICK_ROUND, rel=0.1)
+    assert credit.round * 1e-6 == pytest.approx(QUICK_ROUND, rel=0.1)
     assert credit.credit * 1e-6 == pytest.approx(QUICK_ROUND + AHEAD, rel=0.6)
 
 
@@ -81,7 +81,7 @@ def test_it_falls_at_once_when_tasks_get_slow() -> None:
     credit = settled(1e-6)
     credit.measured(1, 2.0)
     assert credit.news() == 1
-    assert credit.round() == 1
+    assert credit.round == 1
 
 
 def test_small_changes_are_not_told() -> None:
@@ -94,7 +94,7 @@ def test_small_changes_are_not_told() -> None:
 def test_of_many_tasks_only_large_changes_are_told() -> None:
     credit = settled(1e-6)
     for seconds in (0.6e-6, 1.5e-6, 0.6e-6, 1.5e-6, 1e-6):
-        count = credit.round()
+        count = credit.round
         credit.measured(count, count * seconds)
         assert credit.news() is None
     credit.measured(1000, 1000 * 1e-5)
@@ -107,7 +107,7 @@ def test_after_one_long_task_as_much_as_before_is_soon_asked_for_again() -> None
     credit.measured(10, 0.5)
     credit.news()
     for _ in range(4):
-        count = credit.round()
+        count = credit.round
         credit.measured(count, count * 0.001)
         credit.news()
     assert credit.credit > before / 2
@@ -144,12 +144,12 @@ def test_a_machine_that_stands_still_for_a_while_makes_no_hoard(hands: int) -> N
 def test_the_round_after_a_slow_one_is_a_small_one() -> None:
     credit = settled(1e-6)
     credit.measured(10, 10 * 0.005)
-    assert credit.round() * 0.005 == pytest.approx(ROUND, rel=0.1)
+    assert credit.round * 0.005 == pytest.approx(ROUND, rel=0.1)
 
 
 def test_the_last_tasks_are_shared_by_all_hands() -> None:
     credit = settled(0.005, hands=4)
-    assert credit.share(1000) == credit.round() > 4
+    assert credit.share(1000) == credit.round > 4
     assert [credit.share(count) for count in (16, 9, 4, 1)] == [4, 3, 1, 1]
     assert Credit(4).share(9) == 1
 
@@ -163,7 +163,7 @@ def test_large_results_are_asked_for_as_far_as_they_fit() -> None:
     size = 1024 * 1024
     credit = settled(1e-6, size)
     assert credit.credit * size <= 1.25 * AHEAD_BYTES
-    assert credit.round() * size <= ROUND_BYTES
+    assert credit.round * size <= ROUND_BYTES
     assert settled(1e-6, 100 * ROUND_BYTES, hands=3).credit == 3
 
 
@@ -171,10 +171,10 @@ def test_results_that_grow_count_at_once_and_small_ones_little_by_little() -> No
     credit = settled(1e-6, 10)
     credit.measured(2, 1e-5, 2 * ROUND_BYTES)
     assert credit.news() == 8
-    assert credit.round() == 1
+    assert credit.round == 1
     credit.measured(1, 1e-6, 10)
     assert credit.news() == 15
-    assert credit.round() == 1
+    assert credit.round == 1
 
 
 def test_what_was_asked_for_is_too_much_when_results_have_grown() -> None:
@@ -200,4 +200,4 @@ def test_whatever_is_measured_each_hand_has_a_task_and_nothing_is_boundless(
         news = credit.news()
         assert news is None or news == credit.credit
         assert hands <= credit.credit <= max(MOST, hands)
-        assert 1 <= credit.round() <= credit.credit
+        assert 1 <= credit.round <= credit.credit

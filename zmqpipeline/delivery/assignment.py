@@ -85,9 +85,26 @@ class Assignment:
 
     def receive(self, message: Message) -> None:
         """Take in a message of the distributor."""
-        if message.type == messages.MESSAGE_TYPE_DATA and self.run is not None and message.run == self.run:
-            self._take(message)
-        elif message.type == messages.MESSAGE_TYPE_WELCOME:
+        if message.type != messages.MESSAGE_TYPE_DATA or message.run != self.run or self.run is None:
+            self._hear(message)
+            return
+        tasks, ids = message.data, message.ids
+        if ids is None and message.id is not None:
+            tasks, ids = [tasks], [(message.id, 1)]
+        if not isinstance(tasks, list) or not ids:
+            self.strays += 1
+            return
+        if len(tasks) != (ids[0][1] if len(ids) == 1 else total(ids)):
+            self.strays += 1
+            return
+        self.number = max(self.number, message.number or 0)  # an old batch that comes again is not news
+        if message.order is not None and message.order < self._void:
+            return
+        self.work.append(Work(tasks, ids, message.attempt or 1, message.run or ""))
+
+    def _hear(self, message: Message) -> None:
+        """Take in what brings no tasks."""
+        if message.type == messages.MESSAGE_TYPE_WELCOME:
             self.run = message.run
             self._take_limits(message.data if isinstance(message.data, dict) else {})
         elif message.type == messages.MESSAGE_TYPE_RESET:
@@ -262,18 +279,3 @@ class Assignment:
             self.max_message = largest
         if isinstance(interval, int | float) and interval > 0:
             self.heartbeat_interval = interval
-
-    def _take(self, message: Message) -> None:
-        tasks, ids = message.data, message.ids
-        if ids is None and message.id is not None:
-            tasks, ids = [tasks], [(message.id, 1)]
-        if not isinstance(tasks, list) or not ids:
-            self.strays += 1
-            return
-        if len(tasks) != (ids[0][1] if len(ids) == 1 else total(ids)):
-            self.strays += 1
-            return
-        self.number = max(self.number, message.number or 0)  # an old batch that comes again is not news
-        if message.order is not None and message.order < self._void:
-            return
-        self.work.append(Work(tasks, ids, message.attempt or 1, message.run or ""))

@@ -58,7 +58,7 @@ class Credit:
         self._last: deque[float] = deque(maxlen=2 * hands)  #: the last rounds, each in seconds a task
         self._bytes = 0.0  #: bytes a result; below 1 when many failed
         self.credit = hands  #: what the distributor was told last
-        self._round = 1  #: how many tasks are in a round
+        self.round = 1  #: how many tasks one hand does before the sockets are looked at
 
     def measured(self, count: int, seconds: float, size: int = 0) -> None:
         """Take in how long some tasks took, and how large their results were.
@@ -84,7 +84,7 @@ class Credit:
         large = size / count
         # what grows counts at once: memory is at stake, not only time
         self._bytes = max(large, self._bytes + _WEIGHT * (large - self._bytes))
-        self._round = self._fitting()
+        self.round = self._fitting()
 
     def news(self) -> int | None:
         """Tell what to ask for, if that has changed."""
@@ -100,7 +100,7 @@ class Credit:
         if self.credit / factor < wanted < self.credit * factor:
             return None
         self.credit = wanted
-        self._round = self._fitting()
+        self.round = self._fitting()
         return wanted
 
     def is_too_much(self, count: int) -> bool:
@@ -112,10 +112,6 @@ class Credit:
         if count <= self.credit or len(self._last) < 2 * self._hands:
             return False
         return count * min(self._last) > HOARD * self._hands
-
-    def round(self) -> int:
-        """Tell how many tasks one hand does before the sockets are looked at."""
-        return self._round
 
     def _fitting(self) -> int:
         """Find out how many tasks fit into a round; each time beforehand, because a task waits then."""
@@ -130,7 +126,7 @@ class Credit:
     def share(self, count: int) -> int:
         """Tell how many of ``count`` tasks that wait one hand takes: the last ones are shared by all."""
         least = int(SHARED / self._pace) if self._pace is not None else 1
-        return min(self.round(), max(least, math.ceil(count / self._hands)))
+        return min(self.round, max(least, math.ceil(count / self._hands)))
 
 
 def _in_a_round(pace: float) -> int:

@@ -115,7 +115,7 @@ class Handout:
         if self._source.exhausted:
             return None
         body, count = self._source.fill(room, peer.address)
-        fits = self._shares.fits(body, count)
+        fits = len(body) <= self._shares.frame
         batch = ledger.record(body, count, peer.address if fits else NOBODY)
         if self._journal is not None:
             self._journal.made(self._roster.name, batch.first, count, body)

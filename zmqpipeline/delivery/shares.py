@@ -35,6 +35,7 @@ class Shares:
         self._options = options
         self.tasks = options.max_open  #: how many one worker may hold
         self._bytes = options.max_held_bytes
+        self.frame = options.max_message - ENVELOPE_BYTES  #: how large packed tasks in one frame may be
 
     def divide(self, workers: int) -> None:
         """Take in how many workers there are."""
@@ -52,12 +53,8 @@ class Shares:
         ledger, options = self._ledger, self._options
         return ledger.open_count >= options.max_open or ledger.open_bytes >= options.max_open_bytes
 
-    def fits(self, body: bytes, count: int) -> bool:
-        """Tell whether packed tasks are small enough for a frame; one alone is in any case."""
-        return len(body) + ENVELOPE_BYTES <= self._options.max_message or count == 1
-
     def fitting(self, batch: Batch) -> Batch:
         """Make a batch small enough for a frame: the large tasks at its end wait for the next."""
-        while not self.fits(batch.body, batch.count):
+        while batch.count > 1 and len(batch.body) > self.frame:
             batch = self._ledger.parts(batch.first, batch.count - 1)[0]
         return batch

@@ -109,10 +109,13 @@ def frames(message: Message) -> list[bytes]:
         if its data cannot be packed
 
     """
-    if message.body is None or len(message.body) < OWN_FRAME or not message.has_own_frame:
+    body = message.body
+    if body is not None and len(body) < OWN_FRAME and message.ids is not None and message.attempt is not None:
+        return [_batch(message, body)]
+    if body is None or not message.has_own_frame:
         return [encode(message)]
     nil = b"\xc0" if message.ids is None else b"\x91\xc0"
-    return [_header(message) + nil, message.body]
+    return [_header(message) + nil, body]
 
 
 def joined(parts: Sequence[bytes]) -> bytes:
@@ -196,10 +199,31 @@ def decode(frame: bytes | memoryview, own: bytes | memoryview | None = None) -> 
     try:
         fields = serializer.unpack(frame)
     except Exception:  # noqa: BLE001 - what msgpack raises for hostile bytes is many things
+        fields = None
+    if own is not None or type(fields) is not dict:
         return _decode_slowly(frame, own)
-    if own is None and type(fields) is dict:
-        return _opened(fields) or _checked(fields)
-    return _decode_slowly(frame, own)
+    if fields.get("type") != MESSAGE_TYPE_DATA:
+        return _checked(fields)
+    # a batch of contiguous ids, as nearly all are, is checked without a call for each field
+    size = len(fields)
+    try:
+        ((first, count),) = fields["ids"]
+        task, run, attempt, data = fields["task"], fields["run"], fields["attempt"], fields["data"]
+        order, number = (fields["order"], fields["number"]) if size == _BATCH_FIELDS else (0, 0)
+    except (KeyError, TypeError, ValueError):
+        return _checked(fields)
+    if not (
+        size in (_BATCH_FIELDS, _RESULT_FIELDS)
+        and type(task) is type(run) is str
+        and type(attempt) is type(first) is type(count) is type(order) is type(number) is int
+        and min(attempt, first, count - 1, order, number) >= 0
+        and max(attempt, first, count, order, number) < MAX_NUMBER
+    ):
+        return _checked(fields)
+    message = Message(MESSAGE_TYPE_DATA, task, data, run, [(first, count)], attempt)
+    if size == _BATCH_FIELDS:
+        message.order, message.number = order, number
+    return message
 
 
 def _decode_slowly(frame: bytes | memoryview, own: bytes | memoryview | None) -> Message | None:
@@ -231,31 +255,6 @@ def cut(body: bytes, skip: int, keep: int) -> bytes:
     for _ in range(keep):
         unpacker.skip()
     return body[start : unpacker.tell()]
-
-
-def _opened(fields: dict[Any, Any]) -> Message | None:
-    """Open a batch of contiguous ids, as nearly all are, without a call for each field; else return None."""
-    if fields.get("type") != MESSAGE_TYPE_DATA:
-        return None
-    try:
-        ((first, count),) = fields["ids"]
-        task, run, attempt, data = fields["task"], fields["run"], fields["attempt"], fields["data"]
-    except (KeyError, TypeError, ValueError):
-        return None
-    if not (
-        type(task) is type(run) is str
-        and type(attempt) is type(first) is type(count) is int
-        and 0 <= attempt < MAX_NUMBER
-        and 0 <= first < MAX_NUMBER
-        and 0 < count < MAX_NUMBER
-    ):
-        return None
-    message = Message(MESSAGE_TYPE_DATA, task, data, run, [(first, count)], attempt)
-    if len(fields) == _RESULT_FIELDS:
-        return message
-    message.order, message.number = order, number = fields.get("order"), fields.get("number")
-    fit = type(order) is type(number) is int and 0 <= order < MAX_NUMBER and 0 <= number < MAX_NUMBER
-    return message if fit and len(fields) == _BATCH_FIELDS else None
 
 
 def _checked(fields: dict[Any, Any]) -> Message | None:
