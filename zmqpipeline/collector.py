@@ -171,8 +171,12 @@ class Collector(DeclaredRole, abc.ABC):
                 if self._watches[0].monitor in ready or self.receiver not in ready:
                     self._follow(time.monotonic())
                 if self.receiver in ready:
-                    self._heard = time.monotonic()
-                    self._receive_some(self.receiver)
+                    self._heard = self._polled_at
+                    for _ in range(_DRAIN):
+                        if (frames := sockets.receive_one(self.receiver)) is None:
+                            break
+                        self._receive(frames)
+                        self._send_due(time.monotonic())
                 self._send_due(time.monotonic())
                 self._announce(self._waits_for, self._settlement.strays)
         except StopNow:
@@ -189,19 +193,13 @@ class Collector(DeclaredRole, abc.ABC):
         quiet = now - self._heard > QUIET or not self._watches[0].connections
         return quiet or self._level >= NOW or now > self._stop_at
 
-    def _receive_some(self, receiver: Socket) -> None:
-        """Take in some of what has come."""
-        for _ in range(_DRAIN):
-            if (frames := sockets.receive_one(receiver)) is None:
-                return
-            self._receive(frames)
-            self._send_due(time.monotonic())
-
     def _receive(self, frames: list[sockets.Frame]) -> None:
         """Take in one message, of a worker or of the distributor."""
         message = envelope.decode(*frames) if len(frames) <= 2 else None
         if message is None:
             self._settlement.strays += 1
+        elif message.type == _DATA and self._settlement.belongs(message):
+            self._collect(message)
         elif message.type == messages.MESSAGE_TYPE_META_DATA:
             answer = self._settlement.start(message)
             if answer is not None:
@@ -210,10 +208,8 @@ class Collector(DeclaredRole, abc.ABC):
                 if not self._met:
                     self._met = True
                     self._event("started")
-        elif not self._settlement.belongs(message):
+        elif message.type == _DATA or not self._settlement.belongs(message):
             self._refuse(message)
-        elif message.type == messages.MESSAGE_TYPE_DATA:
-            self._collect(message)
         elif message.type == messages.MESSAGE_TYPE_FAILURE:
             self._collect_failure(message)
         elif message.type == messages.MESSAGE_TYPE_SUCCESS:

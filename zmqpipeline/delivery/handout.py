@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.ports import NO_JOURNAL, Outcome
 from zmqpipeline.delivery.shares import Shares
 from zmqpipeline.wire import messages
@@ -78,12 +77,11 @@ class Handout:
                 continue
             batch = self._next_batch(peer, room, now)
             if batch is not None:
-                self._ledger.give(batch, peer.address, peer.number + 1)
-                batch.given_at = now
                 parcels.append((peer, batch))
-                if self._journal is None or self._journal.due:
-                    given = self._send(parcels) or given
-        given = self._send(parcels) or given
+                # what is booked already may not be given twice, what is not can wait for a few others
+                if self._journal is None or self._journal.due or batch.is_booked:
+                    given = self._send(parcels, now) or given
+        given = self._send(parcels, now) or given
         if given:
             self._roster.rotate()
         return given
@@ -115,43 +113,45 @@ class Handout:
         if self._source.exhausted:
             return None
         body, count = self._source.fill(room, peer.address)
-        fits = len(body) <= self._shares.frame
-        batch = ledger.record(body, count, peer.address if fits else NOBODY)
+        batch = ledger.make(body, count)
         if self._journal is not None:
             self._journal.made(self._roster.name, batch.first, count, body)
-        return batch if fits else self._shares.fitting(batch)
+        if len(body) > self._shares.frame:
+            ledger.keep(batch)
+            batch = self._shares.fitting(batch)
+        return batch
 
-    def _send(self, parcels: list[tuple[Peer, Batch]]) -> bool:
-        """Send batches that were given, once they are written down; tell whether any was sent."""
+    def _send(self, parcels: list[tuple[Peer, Batch]], now: float) -> bool:
+        """Send batches, once they are written down; tell whether any was sent."""
         if self._journal is not None:
             self._journal.commit()
         sent = False
         for peer, batch in parcels:
-            sent = self._send_one(peer, batch) or sent
+            sent = self._send_one(peer, batch, now) or sent
         parcels.clear()
         return sent
 
-    def _send_one(self, peer: Peer, batch: Batch) -> bool:
-        kind, name, run, attempt = messages.MESSAGE_TYPE_DATA, self._roster.name, self._run, batch.attempt
+    def _send_one(self, peer: Peer, batch: Batch, now: float) -> bool:
+        """Send a batch, then book it: whoever waits for it need not wait for that."""
+        kind, name, run, attempt = messages.MESSAGE_TYPE_DATA, self._roster.name, self._run, batch.attempt + 1
+        body, count, number, order = batch.body, batch.count, peer.number + 1, peer.order
         if peer.lockstep:
-            message = Message(kind, name, None, run, None, attempt, batch.body, batch.count)
+            message = Message(kind, name, None, run, None, attempt, body, count)
             message.id = batch.first
         else:
-            batch.order, ids = peer.order, [(batch.first, batch.count)]
-            message = Message(
-                kind, name, None, run, ids, attempt, batch.body, batch.count, peer.order, batch.number
-            )
-        outcome = self._roster.link.to_worker(self._roster.name, peer.address, message)
-        if outcome is Outcome.SENT:
-            peer.number += 1
-            peer.asks = False
-            peer.quarantined = bool(batch.suspects)
-            if batch.attempt > 1:
-                self.redelivered += batch.left
-            return True
-        attempt = batch.attempt - 1
-        for part in self._ledger.take_back(batch):
-            part.attempt = attempt
-        if outcome is Outcome.GONE:
-            self._roster.unreachable(peer)
-        return False
+            ids = [(batch.first, count)]
+            message = Message(kind, name, None, run, ids, attempt, body, count, order, number)
+        outcome = self._roster.link.to_worker(name, peer.address, message)
+        if outcome is not Outcome.SENT:
+            self._ledger.keep(batch)
+            if outcome is Outcome.GONE:
+                self._roster.unreachable(peer)
+            return False
+        self._ledger.give(batch, peer.address, number)
+        batch.order, batch.given_at = order, now
+        peer.number = number
+        peer.asks = False
+        peer.quarantined = bool(batch.suspects)
+        if attempt > 1:
+            self.redelivered += batch.left
+        return True

@@ -89,8 +89,8 @@ class Ledger:
         """List the batches of a holder, in the order of their ids."""
         return [batch for batch in self.batches if batch.holder == holder]
 
-    def record(self, body: bytes, count: int, holder: Hashable = NOBODY) -> Batch:
-        """Book new tasks.
+    def make(self, body: bytes, count: int) -> Batch:
+        """Give new tasks their ids; :meth:`give` or :meth:`keep` books them, before anything else is done.
 
         Parameters
         ----------
@@ -98,12 +98,20 @@ class Ledger:
             the packed dictionaries, one after another
         count
             how many there are, at least 1
-        holder
-            who will get them at once; else they wait until :meth:`give` says who has them
 
         """
-        batch = Batch(self._next, count, body, holder)
+        batch = Batch(self._next, count, body)
         self._next += count
+        return batch
+
+    def keep(self, batch: Batch) -> None:
+        """Book a batch as one that waits, if it is not booked yet."""
+        if not batch.is_booked:
+            self._add(batch)
+
+    def record(self, body: bytes, count: int) -> Batch:
+        """Book new tasks, which wait until :meth:`give` says who has them."""
+        batch = self.make(body, count)
         self._add(batch)
         return batch
 
@@ -153,8 +161,11 @@ class Ledger:
 
     def give(self, batch: Batch, holder: Hashable, number: int = 0) -> None:
         """Book a batch to a holder, as one more attempt."""
-        if batch.holder != holder:
+        if batch.is_booked:
             self.leave(batch, holder)
+        else:
+            batch.holder = holder
+            self._add(batch)
         batch.attempt += 1
         batch.number = number
         batch.finished_at = None
@@ -261,7 +272,7 @@ class Ledger:
 
     def _add(self, batch: Batch) -> None:
         first, count, holder = batch.first, batch.count, batch.holder
-        batch.left = count
+        batch.is_booked, batch.left = True, count
         if self._firsts and first < self._firsts[-1]:
             insort(self._firsts, first)
         else:
