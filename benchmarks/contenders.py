@@ -15,6 +15,7 @@ from zmqpipeline.bench import latency, sleep, throughput
 from zmqpipeline.bench.case import Case, Run
 from zmqpipeline.bench.failure import BenchError
 from zmqpipeline.bench.sample import BARE, IDEAL, MEMORY, OURS, P50, P99, RATE, TIME, Reading
+from zmqpipeline.bench.setting import Setting
 from zmqpipeline.bench.spread import percentile
 
 if TYPE_CHECKING:
@@ -153,11 +154,11 @@ def _throughput(peers: list[Found], limits: Limits, failures: Failures) -> Case:
     guard = partial(failures.guard, "throughput")
 
     def ours(count: int) -> list[Reading]:
-        setting = throughput.Setting(count, limits.workers, memory=True)
+        setting = throughput.Pace(count, limits.workers, memory=True)
         return throughput.measure_ours(setting, reference=None)
 
     def bare(count: int) -> list[Reading]:
-        setting = throughput.Setting(count, limits.workers, memory=True)
+        setting = throughput.Pace(count, limits.workers, memory=True)
         return beside(throughput.measure_bare(setting), OURS)
 
     runs = [guard(OURS, paced(ours, limits, BATCHES)), guard(BARE, paced(bare, limits, BATCHES))]
@@ -184,7 +185,7 @@ def _no_ops(peer: Found, limits: Limits, count: int, *, tuned: bool) -> list[Rea
 
 def _latency(peers: list[Found], limits: Limits, failures: Failures) -> Case:
     guard = partial(failures.guard, "latency")
-    setting = latency.Setting(limits.tasks or ROUNDS)
+    setting = Setting(limits.tasks or ROUNDS, 1)
     runs = [
         guard(OURS, lambda: beside(latency.measure_ours(setting), None)),
         guard(BARE, lambda: beside(latency.measure_bare(setting), OURS)),

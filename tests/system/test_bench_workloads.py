@@ -9,6 +9,7 @@ import pytest
 from zmqpipeline.bench import latency, long, mixed, payload, sleep, start, throughput
 from zmqpipeline.bench.roles import barenoop
 from zmqpipeline.bench.sample import BARE, IDEAL, OURS, RATE, Reading
+from zmqpipeline.bench.setting import Setting
 from zmqpipeline.bench.tour import WORKLOADS
 from zmqpipeline.bench.workload import Options
 
@@ -26,13 +27,13 @@ def values(readings: list[Reading]) -> dict[tuple[str, str], float]:
 
 
 def test_throughput_over_tcp() -> None:
-    (reading,) = throughput.measure_ours(throughput.Setting(500, 1, "tcp"))
+    (reading,) = throughput.measure_ours(throughput.Pace(500, 1, "tcp"))
     assert (reading.contender, reading.figure, reading.reference) == (OURS, RATE, BARE)
     assert reading.value > 0
 
 
 def test_bare_sockets_hand_out_what_is_no_multiple_of_their_batches() -> None:
-    (reading,) = throughput.measure_bare(throughput.Setting(barenoop.BATCH + 1, 3, "tcp"))
+    (reading,) = throughput.measure_bare(throughput.Pace(barenoop.BATCH + 1, 3, "tcp"))
     assert (reading.contender, reading.reference) == (BARE, None)
 
 
@@ -40,10 +41,10 @@ def test_bare_sockets_hand_out_what_is_no_multiple_of_their_batches() -> None:
     ("measure", "contender"), [(latency.measure_ours, OURS), (latency.measure_bare, BARE)]
 )
 def test_latency(
-    measure: Callable[[latency.Setting], list[Reading]], contender: str, monkeypatch: pytest.MonkeyPatch
+    measure: Callable[[Setting], list[Reading]], contender: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(latency, "WARM_UP", 3)
-    found = values(measure(latency.Setting(20)))
+    found = values(measure(Setting(20, 1)))
     assert set(found) == {(contender, "p50"), (contender, "p99")}
     assert found[contender, "p50"] <= found[contender, "p99"]
 
@@ -67,8 +68,8 @@ def test_mixed_durations_are_compared_with_their_schedule() -> None:
 @pytest.mark.parametrize(
     ("measure", "contender"), [(payload.measure_ours, OURS), (payload.measure_bare, BARE)]
 )
-def test_payloads(measure: Callable[[payload.Setting], list[Reading]], contender: str) -> None:
-    found = values(measure(payload.Setting(12)))
+def test_payloads(measure: Callable[[payload.Carriage], list[Reading]], contender: str) -> None:
+    found = values(measure(payload.Carriage(12)))
     assert {name for who, name in found if who == contender} == {
         "throughput", "peak of the distributor", "peak of the worker", "peak of the collector",
     }  # fmt: skip
@@ -76,7 +77,7 @@ def test_payloads(measure: Callable[[payload.Setting], list[Reading]], contender
 
 
 def test_a_long_run_compares_its_last_tenth_with_its_first() -> None:
-    readings = long.measure_ours(long.Setting(1000, 1))
+    readings = long.measure_ours(long.Distance(1000, 1))
     found = values(readings)
     figures = {"throughput", "memory of collector", "memory of distributor", "memory of worker 1"}
     assert set(found) == {(tenth, name) for tenth in (long.FIRST, long.LAST) for name in figures}
@@ -90,7 +91,7 @@ def test_a_long_run_compares_its_last_tenth_with_its_first() -> None:
 def test_a_run_has_tenths_however_short_it_is_to_be() -> None:
     (case,) = long.LONG.cases(Options(tasks=1))
     assert case.variant == "10 tasks, 2 workers, ipc"
-    assert long.Setting(19).marks == [1, 18, 19]
+    assert long.Distance(19).marks == [1, 18, 19]
 
 
 def test_the_start() -> None:

@@ -13,7 +13,6 @@ PUSH to PULL, with batches of one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from zmqpipeline.bench.case import Case, Run
 from zmqpipeline.bench.crew import Crew
 from zmqpipeline.bench.roles import bareoccasional, occasional
 from zmqpipeline.bench.sample import BARE, OURS, P50, P99, Reading
+from zmqpipeline.bench.setting import Setting
 from zmqpipeline.bench.spread import percentile
 from zmqpipeline.bench.throughput import check
 from zmqpipeline.bench.workload import Workload
@@ -34,26 +34,6 @@ if TYPE_CHECKING:
 PAUSE = 0.002
 #: so many tasks before the first one that counts: nobody has done anything yet
 WARM_UP = 50
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How occasional tasks are done.
-
-    Parameters
-    ----------
-    count
-        how many tasks count
-    transport
-        ``ipc`` or ``tcp``
-
-    """
-
-    count: int = 1000
-    transport: str = "ipc"
-
-    def __str__(self) -> str:
-        return f"1 worker, {self.transport}"
 
 
 def measure_ours(setting: Setting) -> list[Reading]:
@@ -116,7 +96,7 @@ def _cases(options: Options) -> list[Case]:
     transports = options.transports or (addresses.TRANSPORTS if options.full else ("ipc",))
     found = []
     for transport in transports:
-        setting = Setting(count, transport)
+        setting = Setting(count, 1, transport)
         runs = Run(BARE, partial(measure_bare, setting)), Run(OURS, partial(measure_ours, setting))
         found.append(Case(LATENCY.name, str(setting), runs))
     return found

@@ -17,6 +17,7 @@ from zmqpipeline.bench.case import Case, Run
 from zmqpipeline.bench.crew import Crew
 from zmqpipeline.bench.roles import landmarks, noop
 from zmqpipeline.bench.sample import OURS, RATE, Figure, Reading
+from zmqpipeline.bench.setting import Setting
 from zmqpipeline.bench.throughput import check
 from zmqpipeline.bench.workload import Workload
 
@@ -32,28 +33,11 @@ LEAST = 10
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How many no-op tasks are done.
-
-    Parameters
-    ----------
-    count
-        how many tasks, at least 10
-    workers
-        how many processes do them
-    transport
-        ``ipc`` or ``tcp``
-
-    """
-
-    count: int = 10_000_000
-    workers: int = 2
-    transport: str = "ipc"
+class Distance(Setting):
+    """How many no-op tasks are done: at least 10."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.count:,} tasks, {self.workers} worker{'' if self.workers == 1 else 's'}, {self.transport}"
-        )
+        return f"{self.count:,} tasks, {super().__str__()}"
 
     @property
     def marks(self) -> list[int]:
@@ -65,7 +49,7 @@ class Setting:
 Look = tuple[float, dict[str, float]]
 
 
-def measure_ours(setting: Setting) -> list[Reading]:
+def measure_ours(setting: Distance) -> list[Reading]:
     """Measure this library once."""
     where = addresses.choose(setting.transport)
     with Crew() as crew:
@@ -98,7 +82,7 @@ def _look(crew: Crew) -> Look:
     return time.perf_counter(), {member.name: memory.resident(member.popen.pid) for member in crew.members}
 
 
-def _rates(setting: Setting, marks: list[Word]) -> list[Reading]:
+def _rates(setting: Distance, marks: list[Word]) -> list[Reading]:
     first, begun, ended = (mark.values["seconds"] for mark in marks)
     tenth = setting.count // 10
     return [
@@ -125,7 +109,7 @@ def _memory(looks: list[Look], marks: list[Word]) -> list[Reading]:
 def _cases(options: Options) -> list[Case]:
     count = max(LEAST, options.count(10_000_000, 300_000))
     settings = [
-        Setting(count, workers, transport)
+        Distance(count, workers, transport)
         for transport in options.transports or ("ipc",)
         for workers in options.workers or (2,)
     ]

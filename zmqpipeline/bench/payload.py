@@ -15,6 +15,7 @@ from zmqpipeline.bench.case import Case, Run
 from zmqpipeline.bench.crew import Crew
 from zmqpipeline.bench.roles import barepayload, payload
 from zmqpipeline.bench.sample import BARE, OURS, Figure, Reading
+from zmqpipeline.bench.setting import Setting
 from zmqpipeline.bench.throughput import check
 from zmqpipeline.bench.workload import Workload
 
@@ -28,32 +29,13 @@ _HUB, _WORKER, _COLLECTOR = "distributor", "worker", "collector"
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How payloads are carried.
+class Carriage(Setting):
+    """How payloads are carried; each has so many bytes, at least 16."""
 
-    Parameters
-    ----------
-    count
-        how many tasks
-    workers
-        how many processes do them
-    transport
-        ``ipc`` or ``tcp``
-    size
-        of each payload, in bytes, at least 16
-
-    """
-
-    count: int = 1000
-    workers: int = 2
-    transport: str = "ipc"
     size: int = _MIB
 
-    def __str__(self) -> str:
-        return f"{self.workers} worker{'' if self.workers == 1 else 's'}, {self.transport}"
 
-
-def measure_ours(setting: Setting) -> list[Reading]:
+def measure_ours(setting: Carriage) -> list[Reading]:
     """Measure this library once."""
     where, size = addresses.choose(setting.transport), setting.size
     with Crew() as crew:
@@ -65,7 +47,7 @@ def measure_ours(setting: Setting) -> list[Reading]:
         return _readings(crew, setting, OURS, BARE)
 
 
-def measure_bare(setting: Setting) -> list[Reading]:
+def measure_bare(setting: Carriage) -> list[Reading]:
     """Measure bare sockets once."""
     where = addresses.choose(setting.transport)
     sizes = {"count": setting.count, "size": setting.size}
@@ -78,7 +60,7 @@ def measure_bare(setting: Setting) -> list[Reading]:
         return _readings(crew, setting, BARE)
 
 
-def _readings(crew: Crew, setting: Setting, name: str, reference: str | None = None) -> list[Reading]:
+def _readings(crew: Crew, setting: Carriage, name: str, reference: str | None = None) -> list[Reading]:
     """Let everybody begin together; check what has come, and tell how fast it was and what it needed."""
     crew.gather(setting.workers)
     (done,) = crew.hear("done")
@@ -96,7 +78,7 @@ def _cases(options: Options) -> list[Case]:
     found = []
     for transport in options.transports or ("ipc",):
         for workers in options.workers or (2,):
-            setting = Setting(options.count(1000, 200), workers, transport)
+            setting = Carriage(options.count(1000, 200), workers, transport)
             runs = Run(BARE, partial(measure_bare, setting)), Run(OURS, partial(measure_ours, setting))
             found.append(Case(PAYLOAD.name, str(setting), runs))
     return found

@@ -16,6 +16,7 @@ from zmqpipeline.bench.crew import Crew
 from zmqpipeline.bench.failure import BenchError
 from zmqpipeline.bench.roles import barenoop, noop
 from zmqpipeline.bench.sample import BARE, MEMORY, OURS, RATE, Reading
+from zmqpipeline.bench.setting import Setting
 from zmqpipeline.bench.workload import Workload
 
 if TYPE_CHECKING:
@@ -30,32 +31,13 @@ _N_THREADS = 2
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How no-op tasks are done.
+class Pace(Setting):
+    """How no-op tasks are done, and whether to tell how much memory that needs as well."""
 
-    Parameters
-    ----------
-    count
-        how many tasks
-    workers
-        how many processes do them
-    transport
-        ``ipc`` or ``tcp``
-    memory
-        whether to tell how much memory that needs as well
-
-    """
-
-    count: int = 1_000_000
-    workers: int = 2
-    transport: str = "ipc"
     memory: bool = False
 
-    def __str__(self) -> str:
-        return f"{self.workers} worker{'' if self.workers == 1 else 's'}, {self.transport}"
 
-
-def measure_ours(setting: Setting, name: str = OURS, reference: str | None = BARE) -> list[Reading]:
+def measure_ours(setting: Pace, name: str = OURS, reference: str | None = BARE) -> list[Reading]:
     """Measure this library once.
 
     Parameters
@@ -82,7 +64,7 @@ def measure_ours(setting: Setting, name: str = OURS, reference: str | None = BAR
         return _readings(crew, setting, name, reference)
 
 
-def measure_bare(setting: Setting) -> list[Reading]:
+def measure_bare(setting: Pace) -> list[Reading]:
     """Measure bare sockets once."""
     where = addresses.choose(setting.transport)
     with Crew() as crew:
@@ -100,7 +82,7 @@ def measure_bare(setting: Setting) -> list[Reading]:
         return _readings(crew, setting, BARE)
 
 
-def _readings(crew: Crew, setting: Setting, name: str, reference: str | None = None) -> list[Reading]:
+def _readings(crew: Crew, setting: Pace, name: str, reference: str | None = None) -> list[Reading]:
     """Let everybody begin together; check what has come, and tell how many tasks a second it was."""
     crew.gather(setting.workers)
     (done,) = crew.hear("done")
@@ -133,10 +115,10 @@ def _cases(options: Options) -> list[Case]:
     count = options.count(1_000_000, 50_000)
     workers = options.workers or ((1, 2, 8) if options.full else (2,))
     transports = options.transports or (addresses.TRANSPORTS if options.full else ("ipc",))
-    return [_case(Setting(count, number, transport)) for transport in transports for number in workers]
+    return [_case(Pace(count, number, transport)) for transport in transports for number in workers]
 
 
-def _case(setting: Setting) -> Case:
+def _case(setting: Pace) -> Case:
     ours: list[tuple[str, Callable[[], list[Reading]]]] = [
         (OURS, partial(measure_ours, setting)),
         (ACK_DATA, partial(measure_ours, setting, ACK_DATA)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmqpipeline
 from zmqpipeline import EndpointAddress, TaskType
+from zmqpipeline.bench.roles import parts
 
 if TYPE_CHECKING:
     from zmqpipeline.bench.seat import Post
@@ -29,21 +30,13 @@ def distributor(post: Post, where: dict[str, str], count: int, journal: str | No
                 self.is_complete = True
             return {"i": self.n_count}
 
-    results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
-    _run(zmqpipeline.Distributor(results, acks, tasks=[Noop], journal=journal), post)
+    parts.hand_out(post, where, Noop, journal=journal)
 
 
 def worker(post: Post, where: dict[str, str]) -> None:
     """Answer each dictionary with another."""
 
-    class Answer(zmqpipeline.SingleThreadedWorker):
-        task_type = TaskType("NOOP")
-        endpoint = EndpointAddress(where["tasks"])
-        collector_endpoint = EndpointAddress(where["results"])
-
-        def init_worker(self) -> None:
-            post.meet()
-
+    class Answer(parts.single(post, where, "NOOP")):  # type: ignore[misc] # made there
         def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
             return {"r": data["i"]}
 
@@ -53,18 +46,7 @@ def worker(post: Post, where: dict[str, str]) -> None:
 def threaded_worker(post: Post, where: dict[str, str], threads: int) -> None:
     """Do the same in threads."""
 
-    class Answer(zmqpipeline.MultiThreadedWorker):
-        task_type = TaskType("NOOP")
-        endpoint = EndpointAddress(where["tasks"])
-        collector_endpoint = EndpointAddress(where["results"])
-        n_threads = threads
-
-        def init_worker(self) -> None:
-            post.meet()
-
-        def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
-            return data
-
+    class Answer(parts.threaded(post, where, "NOOP", threads)):  # type: ignore[misc] # made there
         def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any]:  # noqa: ARG002
             return {"r": data["i"]}
 
@@ -73,7 +55,7 @@ def threaded_worker(post: Post, where: dict[str, str], threads: int) -> None:
 
 def collector(post: Post, where: dict[str, str]) -> None:
     """Count what comes, and tell the time from the first to the last."""
-    _run(_counting(post, where)(), post)
+    parts.run(_counting(post, where)(), post)
 
 
 def answering_collector(post: Post, where: dict[str, str]) -> None:
@@ -83,23 +65,11 @@ def answering_collector(post: Post, where: dict[str, str]) -> None:
         def get_ack_data(self) -> dict[str, Any]:
             return {"seen": self.n_results}
 
-    _run(Answering(), post)
-
-
-def _run(role: Any, post: Post) -> None:
-    """Run a role, which says "ready" when it is bound."""
-    role.on_event = post.tell
-    role.run()
+    parts.run(Answering(), post)
 
 
 def _counting(post: Post, where: dict[str, str]) -> Any:
-    class Count(zmqpipeline.Collector):
-        endpoint = EndpointAddress(where["results"])
-        ack_endpoint = EndpointAddress(where["acks"])
-        n_results = 0
-        total = 0
-        begun = 0.0
-
+    class Count(parts.collecting(where)):  # type: ignore[misc] # made there
         def handle_collection(self, data: dict[str, Any], task_type: str, msgtype: str) -> None:  # noqa: ARG002
             if not self.n_results:
                 self.begun = time.perf_counter()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmqpipeline
 from zmqpipeline import EndpointAddress, TaskType
+from zmqpipeline.bench.roles import parts
 
 if TYPE_CHECKING:
     from zmqpipeline.bench.seat import Post
@@ -32,23 +33,13 @@ def distributor(post: Post, where: dict[str, str], count: int, pause: float) -> 
                 self.is_complete = True
             return {"i": self.n_count, "t": time.perf_counter_ns()}
 
-    results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
-    role = zmqpipeline.Distributor(results, acks, tasks=[Occasional])
-    role.on_event = post.tell
-    role.run()
+    parts.hand_out(post, where, Occasional)
 
 
 def worker(post: Post, where: dict[str, str]) -> None:
     """Answer each, with its time."""
 
-    class Answer(zmqpipeline.SingleThreadedWorker):
-        task_type = TaskType("OCCASIONAL")
-        endpoint = EndpointAddress(where["tasks"])
-        collector_endpoint = EndpointAddress(where["results"])
-
-        def init_worker(self) -> None:
-            post.meet()
-
+    class Answer(parts.single(post, where, "OCCASIONAL")):  # type: ignore[misc] # made there
         def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
             return {"r": data["i"], "t": data["t"]}
 
@@ -58,11 +49,7 @@ def worker(post: Post, where: dict[str, str]) -> None:
 def collector(post: Post, where: dict[str, str]) -> None:
     """Note how long each was on its way, in nanoseconds, and say that it is here."""
 
-    class Note(zmqpipeline.Collector):
-        endpoint = EndpointAddress(where["results"])
-        ack_endpoint = EndpointAddress(where["acks"])
-        total = 0
-
+    class Note(parts.collecting(where)):  # type: ignore[misc] # made there
         def __init__(self) -> None:
             self.times: list[int] = []
 
@@ -74,6 +61,4 @@ def collector(post: Post, where: dict[str, str]) -> None:
         def handle_finished(self, data: Any, task_type: str) -> None:  # noqa: ARG002
             post.tell("done", seen=len(self.times), total=self.total, times=self.times)
 
-    role = Note()
-    role.on_event = post.tell
-    role.run()
+    parts.run(Note(), post)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmqpipeline
 from zmqpipeline import EndpointAddress, TaskType
+from zmqpipeline.bench.roles import parts
 
 if TYPE_CHECKING:
     from zmqpipeline.bench.seat import Post
@@ -31,23 +32,13 @@ def distributor(post: Post, where: dict[str, str], count: int, size: int) -> Non
             mark = self.n_count.to_bytes(8, "big")
             return {"i": self.n_count, "p": mark + filler + mark}
 
-    results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
-    role = zmqpipeline.Distributor(results, acks, tasks=[Payload])
-    role.on_event = post.tell
-    role.run()
+    parts.hand_out(post, where, Payload)
 
 
 def worker(post: Post, where: dict[str, str]) -> None:
     """Send each payload on."""
 
-    class Carrier(zmqpipeline.SingleThreadedWorker):
-        task_type = TaskType("PAYLOAD")
-        endpoint = EndpointAddress(where["tasks"])
-        collector_endpoint = EndpointAddress(where["results"])
-
-        def init_worker(self) -> None:
-            post.meet()
-
+    class Carrier(parts.single(post, where, "PAYLOAD")):  # type: ignore[misc] # made there
         def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
             return {"r": data["i"], "p": data["p"]}
 
@@ -57,13 +48,7 @@ def worker(post: Post, where: dict[str, str]) -> None:
 def collector(post: Post, where: dict[str, str], size: int) -> None:
     """Count the payloads that are whole, and tell the time from the first to the last."""
 
-    class Take(zmqpipeline.Collector):
-        endpoint = EndpointAddress(where["results"])
-        ack_endpoint = EndpointAddress(where["acks"])
-        n_results = 0
-        total = 0
-        begun = 0.0
-
+    class Take(parts.collecting(where)):  # type: ignore[misc] # made there
         def handle_collection(self, data: dict[str, Any], task_type: str, msgtype: str) -> None:  # noqa: ARG002
             if not self.n_results:
                 self.begun = time.perf_counter()
@@ -76,6 +61,4 @@ def collector(post: Post, where: dict[str, str], size: int) -> None:
             seconds = time.perf_counter() - self.begun
             post.tell("done", seen=self.n_results, total=self.total, seconds=seconds)
 
-    role = Take()
-    role.on_event = post.tell
-    role.run()
+    parts.run(Take(), post)

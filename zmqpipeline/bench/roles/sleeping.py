@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import zmqpipeline
 from zmqpipeline import EndpointAddress, TaskType
 from zmqpipeline.bench import schedule
+from zmqpipeline.bench.roles import parts
 
 if TYPE_CHECKING:
     from zmqpipeline.bench.seat import Post
@@ -49,23 +50,13 @@ def distributor(post: Post, where: dict[str, str], count: int, short: float, lon
         def handle(self, data: dict[str, Any], address: bytes, msgtype: str) -> None:
             """Do nothing: it is complete already."""
 
-    results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
-    role = zmqpipeline.Distributor(results, acks, tasks=[Sleep, After])
-    role.on_event = post.tell
-    role.run()
+    parts.hand_out(post, where, Sleep, After)
 
 
 def worker(post: Post, where: dict[str, str]) -> None:
     """Sleep, one task after the other."""
 
-    class Sleeper(zmqpipeline.SingleThreadedWorker):
-        task_type = TaskType("SLEEP")
-        endpoint = EndpointAddress(where["tasks"])
-        collector_endpoint = EndpointAddress(where["results"])
-
-        def init_worker(self) -> None:
-            post.meet()
-
+    class Sleeper(parts.single(post, where, "SLEEP")):  # type: ignore[misc] # made there
         def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
             time.sleep(data["s"])
             return {"r": data["i"]}
@@ -76,18 +67,7 @@ def worker(post: Post, where: dict[str, str]) -> None:
 def threaded_worker(post: Post, where: dict[str, str], threads: int) -> None:
     """Sleep in threads."""
 
-    class Sleeper(zmqpipeline.MultiThreadedWorker):
-        task_type = TaskType("SLEEP")
-        endpoint = EndpointAddress(where["tasks"])
-        collector_endpoint = EndpointAddress(where["results"])
-        n_threads = threads
-
-        def init_worker(self) -> None:
-            post.meet()
-
-        def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
-            return data
-
+    class Sleeper(parts.threaded(post, where, "SLEEP", threads)):  # type: ignore[misc] # made there
         def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any]:  # noqa: ARG002
             time.sleep(data["s"])
             return {"r": data["i"]}
@@ -98,12 +78,7 @@ def threaded_worker(post: Post, where: dict[str, str], threads: int) -> None:
 def collector(post: Post, where: dict[str, str]) -> None:
     """Count what comes."""
 
-    class Count(zmqpipeline.Collector):
-        endpoint = EndpointAddress(where["results"])
-        ack_endpoint = EndpointAddress(where["acks"])
-        n_results = 0
-        total = 0
-
+    class Count(parts.collecting(where)):  # type: ignore[misc] # made there
         def handle_collection(self, data: dict[str, Any], task_type: str, msgtype: str) -> None:  # noqa: ARG002
             self.n_results += 1
             self.total += data["r"]
@@ -111,6 +86,4 @@ def collector(post: Post, where: dict[str, str]) -> None:
         def handle_finished(self, data: Any, task_type: str) -> None:  # noqa: ARG002
             post.tell("done", seen=self.n_results, total=self.total)
 
-    role = Count()
-    role.on_event = post.tell
-    role.run()
+    parts.run(Count(), post)
