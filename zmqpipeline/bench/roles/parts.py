@@ -1,0 +1,70 @@
+"""What our measured roles have in common: declarations, and to say when they are ready."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import zmqpipeline
+from zmqpipeline import EndpointAddress, TaskType
+
+if TYPE_CHECKING:
+    from zmqpipeline.bench.seat import Post
+
+
+def run(role: Any, post: Post) -> None:
+    """Run a role, which says "ready" when it is bound."""
+    role.on_event = post.tell
+    role.run()
+
+
+def hand_out(
+    post: Post, where: dict[str, str], *tasks: type[zmqpipeline.Task], journal: str | None = None
+) -> None:
+    """Run a distributor."""
+    results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
+    run(zmqpipeline.Distributor(results, acks, tasks=list(tasks), journal=journal), post)
+
+
+def single(post: Post, where: dict[str, str], kind: str) -> Any:
+    """Declare a worker with one thread, which begins with the others; its method is missing."""
+
+    class Single(zmqpipeline.SingleThreadedWorker):
+        task_type = TaskType(kind)
+        endpoint = EndpointAddress(where["tasks"])
+        collector_endpoint = EndpointAddress(where["results"])
+
+        def init_worker(self) -> None:
+            post.meet()
+
+    return Single
+
+
+def threaded(post: Post, where: dict[str, str], kind: str, threads: int) -> Any:
+    """Declare a worker with many threads, which begins with the others; its second method is missing."""
+
+    class Threaded(zmqpipeline.MultiThreadedWorker):
+        task_type = TaskType(kind)
+        endpoint = EndpointAddress(where["tasks"])
+        collector_endpoint = EndpointAddress(where["results"])
+        n_threads = threads
+
+        def init_worker(self) -> None:
+            post.meet()
+
+        def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+            return data
+
+    return Threaded
+
+
+def collecting(where: dict[str, str]) -> Any:
+    """Declare a collector; its method is missing."""
+
+    class Collecting(zmqpipeline.Collector):
+        endpoint = EndpointAddress(where["results"])
+        ack_endpoint = EndpointAddress(where["acks"])
+        n_results = 0
+        total = 0
+        begun = 0.0
+
+    return Collecting
