@@ -267,7 +267,9 @@ class Collector(DeclaredRole, abc.ABC):
                 if self._has_ack_data:
                     self._speak(results, task, said)
                 else:
-                    self._listen(results, task, said)
+                    for answer in map(self.handle_collection, results.items, repeat(task), repeat(_DATA)):
+                        if answer is not None:
+                            self._note(results, said, answer)
             handled = len(data)
         except BaseException:
             # the last one that was taken has an answer, or is the one that raised
@@ -279,12 +281,10 @@ class Collector(DeclaredRole, abc.ABC):
             done = ranges if handled == len(data) else envelope.part(ranges, 0, handled)
             self._settlement.settle(task, done, feedback=said or None)
 
-    def _listen(self, results: Results, task: str, said: list[bytes]) -> None:
-        """Handle results; the program has something to say to a few of them, or to none."""
-        for answer in map(self.handle_collection, results.items, repeat(task), repeat(_DATA)):
-            if answer is not None:
-                said.extend([feedback.NOTHING] * (results.taken - 1 - len(said)))
-                said.append(feedback.packed(type(self), feedback.together(type(self), {}, answer)))
+    def _note(self, results: Results, said: list[bytes], answer: Any) -> None:
+        """Note what the program has to say to the result that was taken last; to the ones before, nothing."""
+        said.extend([feedback.NOTHING] * (results.taken - 1 - len(said)))
+        said.append(feedback.packed(type(self), feedback.together(type(self), {}, answer)))
 
     def _speak(self, results: Results, task: str, said: list[bytes]) -> None:
         """Handle results; the program says something to each."""

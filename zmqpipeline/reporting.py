@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import logging
 
     from zmqpipeline.delivery.assignment import Assignment, Work
+    from zmqpipeline.delivery.intervals import Range
     from zmqpipeline.execution import Execution
     from zmqpipeline.wire.envelope import Message
     from zmqpipeline.wire.sockets import Outbox
@@ -65,9 +66,12 @@ class Reporter:
         done = execution.take_done()
         limit = max_message - envelope.ENVELOPE_BYTES
         if not done.errors:
-            body = b"".join(done.results)
-            if len(body) <= min(limit, envelope.OWN_FRAME):
-                self._send_part(assignment, execution.work, done.first, done.results, body)
+            body, count, work = b"".join(done.results), len(done.results), execution.work
+            if count and len(body) < envelope.OWN_FRAME and len(body) <= limit:
+                ids = _ids(work, done.first, count)
+                self.results.put(
+                    [envelope.results(assignment.task, work.run, ids, work.attempt, body, count)]
+                )
                 return len(body)
             return self._send(assignment, execution.work, done.first, done.results, limit)
         size = 0
@@ -107,15 +111,18 @@ class Reporter:
         self._send_part(assignment, work, place + start, results[start:])
         return sum(map(len, results))
 
-    def _send_part(
-        self, assignment: Assignment, work: Work, place: int, results: list[bytes], body: bytes | None = None
-    ) -> None:
+    def _send_part(self, assignment: Assignment, work: Work, place: int, results: list[bytes]) -> None:
         if results:
-            ids, count = work.ids, len(results)
-            if place or len(ids) > 1 or ids[0][1] != count:  # not all of some work
-                ids = envelope.part(ids, place, count)
-            packed = b"".join(results) if body is None else body
-            self.results.put(envelope.frames(assignment.results(work, ids, packed, count)))
+            ids, packed = _ids(work, place, len(results)), b"".join(results)
+            self.results.put(envelope.frames(assignment.results(work, ids, packed, len(results))))
+
+
+def _ids(work: Work, place: int, count: int) -> list[Range]:
+    """Tell the ids of some tasks of some work."""
+    ids = work.ids
+    if place or len(ids) > 1 or ids[0][1] != count:
+        return envelope.part(ids, place, count)
+    return ids
 
 
 def _too_large(size: int, limit: int) -> dict[str, Any]:

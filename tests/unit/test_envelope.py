@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from zmqpipeline.delivery.intervals import Range
 
 NUMBERS = st.integers(0, MAX_NUMBER - 1)
-RANGES = st.lists(st.tuples(NUMBERS, st.integers(1, MAX_NUMBER - 1)), max_size=5)
+COUNTS = st.integers(1, MAX_NUMBER - 1)
+RANGES = st.lists(st.tuples(NUMBERS, COUNTS), max_size=5)
 TEXTS = st.text(st.characters(), max_size=8)  # lone surrogates included: peers may send them
 DATA = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | TEXTS,
@@ -92,6 +93,45 @@ def test_a_batch_is_sent_as_packed_items_and_received_as_a_list(items: list[dict
     message = decode(encode(Message("DATA", "t", ids=[(3, len(items))], body=body, n=len(items))))
     assert message is not None or not items  # a range of nothing is refused
     assert message is None or message.data == items
+
+
+BATCH = {
+    "type": "DATA", "task": "t", "run": "r", "ids": [[3, 2]], "attempt": 1, "order": 4, "number": 5, "data": [{}, {}],
+}  # fmt: skip
+RESULTS = {name: value for name, value in BATCH.items() if name not in {"order", "number"}}
+
+
+@given(TEXTS, TEXTS, RANGES.filter(bool), st.tuples(NUMBERS, NUMBERS, NUMBERS))
+def test_a_batch_is_packed_as_any_other_message(
+    task: str, run: str, ids: list[Range], numbers: tuple[int, int, int]
+) -> None:
+    attempt, order, number = numbers
+    body = serializer.serialize({"a": 1})
+    for places in ((None, None), (order, number)):
+        message = Message("DATA", task, None, run, ids, attempt, body, 1, *places)
+        (frame,) = envelope.frames(message)
+        assert frame == encode(message)
+        message.data, message.body, message.n = [{"a": 1}], None, 0
+        assert serializer.deserialize(frame) == serializer.deserialize(encode(message))
+        assert decode(frame) == message
+    assert envelope.results(task, run, ids, attempt, body, 1) == encode(
+        Message("DATA", task, None, run, ids, attempt, body, 1)
+    )
+
+
+def test_a_batch_is_checked_as_any_other_message() -> None:
+    for fields in (BATCH, RESULTS, {**BATCH, "new": 1}, {**RESULTS, "credit": 2, "new": 1}):
+        message = envelope._checked(dict(fields))
+        assert message is not None
+        assert decode(serializer.serialize(fields)) == message
+        for name in (*fields, "order", "number", "new", "worker"):
+            for value in (*ABSURD, None, 0, [[0, 1], [5, 1]], [[0, 1, 1]], {"a": [0, 1]}, ["ab"]):
+                if str(value) == "nan":
+                    continue  # it is not equal to itself
+                frame = serializer.serialize({**fields, name: value})
+                assert decode(frame) == envelope._checked(serializer.deserialize(frame)), (name, value)
+            frame = serializer.serialize({key: value for key, value in fields.items() if key != name})
+            assert decode(frame) == envelope._checked(serializer.deserialize(frame)), name
 
 
 def test_a_single_packed_item_is_sent_as_it_is() -> None:

@@ -152,21 +152,44 @@ def _header(message: Message) -> bytes:
     return header + packed[1 if keys <= 16 else 3 :] + _DATA_KEY
 
 
+def results(  # noqa: PLR0913, PLR0917 - a message without the message
+    task: str, run: str | None, ids: list[Range], attempt: int, body: bytes, count: int
+) -> bytes:
+    """Pack a batch of results into one frame, at once: somebody waits for it.
+
+    Parameters
+    ----------
+    task, run, ids, attempt
+        the fields of that name
+    body, count
+        the packed dictionaries, one after another, and how many there are
+
+    """
+    pack = serializer.of_thread.pack
+    opening = _opening(_RESULT_FIELDS, task, run)
+    array = _SMALL_ARRAYS[count] if count < 16 else array_header(count)
+    return b"%b%b\xa7attempt%b\xa4data%b%b" % (opening, pack(ids), pack(attempt), array, body)
+
+
 def _batch(message: Message, body: bytes) -> bytes:
     """Pack a batch: nothing else has ids, an attempt and a body.
 
     Each task waits for it, so what was said with the batch before is kept.
     """
-    pack, count = serializer.of_thread.pack, _RESULT_FIELDS if message.number is None else _BATCH_FIELDS
-    opening = _opening(count, message.task, message.run)
-    ids, attempt = pack(message.ids), pack(message.attempt)
-    array = _SMALL_ARRAYS[message.n] if message.n < 16 else array_header(message.n)
+    ids, attempt, count = message.ids or [], message.attempt or 0, message.n
     if message.number is None:
-        return b"%b%b\xa7attempt%b\xa4data%b%b" % (opening, ids, attempt, array, body)
-    order, number = pack(message.order), pack(message.number)
+        return results(message.task, message.run, ids, attempt, body, count)
+    pack = serializer.of_thread.pack
+    array = _SMALL_ARRAYS[count] if count < 16 else array_header(count)
     return b"%b%b\xa7attempt%b\xa5order%b\xa6number%b\xa4data%b%b" % (
-        opening, ids, attempt, order, number, array, body
-    )  # fmt: skip
+        _opening(_BATCH_FIELDS, message.task, message.run),
+        pack(ids),
+        pack(attempt),
+        pack(message.order),
+        pack(message.number),
+        array,
+        body,
+    )
 
 
 @lru_cache(maxsize=64)
