@@ -96,7 +96,8 @@ def test_a_batch_is_sent_as_packed_items_and_received_as_a_list(items: list[dict
 
 
 BATCH = {
-    "type": "DATA", "task": "t", "run": "r", "ids": [[3, 2]], "attempt": 1, "order": 4, "number": 5, "data": [{}, {}],
+    "type": "DATA", "task": "t", "run": "r", "ids": [[3, 2]], "data": [{}, {}],
+    "attempt": 1, "order": 4, "number": 5,
 }  # fmt: skip
 RESULTS = {name: value for name, value in BATCH.items() if name not in {"order", "number"}}
 
