@@ -87,8 +87,13 @@ def _values(summary: Summary) -> tuple[str, str, str, str, str]:
 def ratio(spread: Spread) -> str:
     """Write a ratio with its spread."""
     if spread.count == 1:
-        return f"{spread.median:.2f}"
-    return f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})"
+        return _two_digits(spread.median)
+    return f"{_two_digits(spread.median)} ({_two_digits(spread.low)} to {_two_digits(spread.high)})"
+
+
+def _two_digits(value: float) -> str:
+    """Write a ratio with two digits, also one that is far below 1."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def number(value: float) -> str:
