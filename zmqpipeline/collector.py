@@ -24,6 +24,9 @@ from zmqpipeline.task import ENDPOINT
 from zmqpipeline.wire import envelope, messages, sockets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zmqpipeline.delivery.intervals import Range
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
 
@@ -83,7 +86,7 @@ class Collector(DeclaredRole, abc.ABC):
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.collector")
     _finishes: ClassVar[str] = "the results that are on their way"
 
-    _current: Results = NO_RESULTS
+    _current: tuple[Any, ...] = NO_RESULTS  #: what :class:`Results` consist of
     _slice = 16
 
     @property
@@ -95,7 +98,7 @@ class Collector(DeclaredRole, abc.ABC):
         or :meth:`handle_failure` has returned: commit before, and let the id be the key of what is written,
         as in ``INSERT ... ON CONFLICT (result_id) DO NOTHING``; then each result is written once.
         """
-        return self._current.current_id
+        return Results(*self._current).current_id
 
     @abc.abstractmethod
     def handle_collection(self, data: dict[str, Any], task_type: str, msgtype: str) -> dict[str, Any] | None:
@@ -241,7 +244,7 @@ class Collector(DeclaredRole, abc.ABC):
             self._handle(message.task, [(task_id, 1) for task_id in chosen], list(chosen.values()))
         self._settlement.settle(message.task, again, again=True)
 
-    def _handle_slices(self, task: str, ranges: list[tuple[int, int]], data: list[Any]) -> None:
+    def _handle_slices(self, task: str, ranges: list[Range], data: list[Any]) -> None:
         """Handle results, and acknowledge some of them before all are handled if that takes long."""
         place, most = 0, len(data)
         while place < most:
@@ -257,23 +260,25 @@ class Collector(DeclaredRole, abc.ABC):
             if not quick and self.ack_sender is not None:
                 self._send_due(time.monotonic())
 
-    def _handle(self, task: str, ranges: list[tuple[int, int]], data: list[Any]) -> None:
+    def _handle(self, task: str, ranges: list[Range], data: list[Any]) -> None:
         """Call handle_collection() for each result; what was handled is acknowledged, whatever happens."""
         said: list[bytes] = []
-        self._current = results = Results(self._settlement.run or "", task, ranges, data)
-        handled = 0
+        # an object of its own would take as long as all else that happens before the first
+        items, handled = iter(data), 0
+        self._current = self._settlement.run, task, ranges, len(data), items
         try:
             with self._user_code:
                 if self._has_ack_data:
-                    self._speak(results, task, said)
+                    self._speak(items, task, said)
                 else:
-                    for answer in map(self.handle_collection, results.items, repeat(task), repeat(_DATA)):
+                    for answer in map(self.handle_collection, items, repeat(task), repeat(_DATA)):
                         if answer is not None:
-                            self._note(results, said, answer)
+                            self._note(said, answer)
             handled = len(data)
         except BaseException:
             # the last one that was taken has an answer, or is the one that raised
-            handled = max(0, results.taken - (len(said) < results.taken))
+            taken = Results(*self._current).taken
+            handled = max(0, taken - (len(said) < taken))
             raise
         finally:
             if said:
@@ -281,15 +286,15 @@ class Collector(DeclaredRole, abc.ABC):
             done = ranges if handled == len(data) else envelope.part(ranges, 0, handled)
             self._settlement.settle(task, done, feedback=said or None)
 
-    def _note(self, results: Results, said: list[bytes], answer: Any) -> None:
+    def _note(self, said: list[bytes], answer: Any) -> None:
         """Note what the program has to say to the result that was taken last; to the ones before, nothing."""
-        said.extend([feedback.NOTHING] * (results.taken - 1 - len(said)))
+        said.extend([feedback.NOTHING] * (Results(*self._current).taken - 1 - len(said)))
         said.append(feedback.packed(type(self), feedback.together(type(self), {}, answer)))
 
-    def _speak(self, results: Results, task: str, said: list[bytes]) -> None:
+    def _speak(self, items: Iterator[Any], task: str, said: list[bytes]) -> None:
         """Handle results; the program says something to each."""
         handle, speak, cls = self.handle_collection, self.get_ack_data, type(self)
-        for item in results.items:
+        for item in items:
             answer = handle(item, task, _DATA)
             words = speak()
             if answer is not None or type(words) is not dict:
@@ -304,7 +309,7 @@ class Collector(DeclaredRole, abc.ABC):
         if not self._settlement.fresh(message.task, ranges):
             self._settlement.settle(message.task, ranges, again=True)
             return
-        self._current = Results(self._settlement.run or "", message.task, ranges, ())
+        self._current = self._settlement.run, message.task, ranges, 0, iter(())
         data = message.data if isinstance(message.data, dict) else {}
         with self._user_code:
             self.handle_failure(data, message.task, message.error or {})

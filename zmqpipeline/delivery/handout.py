@@ -77,9 +77,12 @@ class Handout:
                 continue
             batch = self._next_batch(peer, room, now)
             if batch is not None:
+                if self._journal is None:
+                    given = self._send_one(peer, batch, now) or given
+                    continue
                 parcels.append((peer, batch))
                 # what is booked already may not be given twice, what is not can wait for a few others
-                if self._journal is None or self._journal.due or batch.is_booked:
+                if self._journal.due or batch.is_booked:
                     given = self._send(parcels, now) or given
         given = self._send(parcels, now) or given
         if given:
