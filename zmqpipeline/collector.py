@@ -24,8 +24,6 @@ from zmqpipeline.task import ENDPOINT
 from zmqpipeline.wire import envelope, messages, sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from zmqpipeline.delivery.intervals import Range
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
@@ -264,16 +262,18 @@ class Collector(DeclaredRole, abc.ABC):
         """Call handle_collection() for each result; what was handled is acknowledged, whatever happens."""
         said: list[bytes] = []
         # an object of its own would take as long as all else that happens before the first
-        items, handled = iter(data), 0
+        items, handled, inside = iter(data), 0, self._user_code
         self._current = self._settlement.run, task, ranges, len(data), items
         try:
-            with self._user_code:
-                if self._has_ack_data:
-                    self._speak(items, task, said)
-                else:
-                    for answer in map(self.handle_collection, items, repeat(task), repeat(_DATA)):
-                        if answer is not None:
-                            self._note(said, answer)
+            inside.runs = True
+            if inside.stopper is not None and inside.stopper.level >= NOW:
+                raise StopNow  # noqa: TRY301 - as `with inside` does it
+            if self._has_ack_data:
+                feedback.speak(self, items, task, said)
+            else:
+                for answer in map(self.handle_collection, items, repeat(task), repeat(_DATA)):
+                    if answer is not None:
+                        self._note(said, answer)
             handled = len(data)
         except BaseException:
             # the last one that was taken has an answer, or is the one that raised
@@ -281,6 +281,7 @@ class Collector(DeclaredRole, abc.ABC):
             handled = max(0, taken - (len(said) < taken))
             raise
         finally:
+            inside.runs = False
             if said:
                 said.extend([feedback.NOTHING] * (handled - len(said)))
             done = ranges if handled == len(data) else envelope.part(ranges, 0, handled)
@@ -290,16 +291,6 @@ class Collector(DeclaredRole, abc.ABC):
         """Note what the program has to say to the result that was taken last; to the ones before, nothing."""
         said.extend([feedback.NOTHING] * (Results(*self._current).taken - 1 - len(said)))
         said.append(feedback.packed(type(self), feedback.together(type(self), {}, answer)))
-
-    def _speak(self, items: Iterator[Any], task: str, said: list[bytes]) -> None:
-        """Handle results; the program says something to each."""
-        handle, speak, cls = self.handle_collection, self.get_ack_data, type(self)
-        for item in items:
-            answer = handle(item, task, _DATA)
-            words = speak()
-            if answer is not None or type(words) is not dict:
-                words = feedback.together(cls, words, answer)
-            said.append(feedback.packed(cls, words))
 
     def _collect_failure(self, message: Message) -> None:
         if message.id is None:

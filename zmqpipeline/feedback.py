@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.errors import SerializationError
 from zmqpipeline.wire import serializer
+from zmqpipeline.wire.messages import MESSAGE_TYPE_DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zmqpipeline.collector import Collector
 
 #: what is said to a task about which nothing is said, packed
 NOTHING = serializer.serialize(None)
@@ -47,3 +53,25 @@ def packed(collector: type, words: dict[str, Any]) -> bytes:
         raise SerializationError(
             f"{collector.__qualname__}.handle_collection or get_ack_data: {error}"
         ) from error
+
+
+def speak(collector: Collector, items: Iterator[Any], task: str, said: list[bytes]) -> None:
+    """Have a collector handle results, and note, packed, what its program says to each.
+
+    Parameters
+    ----------
+    collector
+        one that overrides get_ack_data()
+    items, task
+        the results, and their task type
+    said
+        what is said is added to it
+
+    """
+    handle, words_for, cls = collector.handle_collection, collector.get_ack_data, type(collector)
+    for item in items:
+        answer: Any = handle(item, task, MESSAGE_TYPE_DATA)
+        words: Any = words_for()
+        if answer is not None or type(words) is not dict:
+            words = together(cls, words, answer)
+        said.append(packed(cls, words))

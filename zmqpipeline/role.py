@@ -20,7 +20,7 @@ from zmqpipeline._version import __version__
 from zmqpipeline.declarations import Declared, check_bounds
 from zmqpipeline.errors import Stopped
 from zmqpipeline.peerclock import PeerClock
-from zmqpipeline.stopping import NOW, RUNNING, StopNow, Stopper
+from zmqpipeline.stopping import NOW, RUNNING, StopNow, Stopper, UserCode
 from zmqpipeline.wire import binding, envelope, sockets
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Role:
     _strays, _strays_at = 0, 0.0
     _owner = 0
     #: around calls of the program's methods: the second signal interrupts what runs inside
-    _user_code: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    _user_code = UserCode()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -171,7 +171,7 @@ class Role:
             self.stop()
             return
         self._closing()
-        stopper, self._stopper, self._user_code = self._stopper, None, contextlib.nullcontext()
+        stopper, self._stopper, self._user_code = self._stopper, None, UserCode()
         for watch in self._watches:
             watch.drain()
             if not watch.connections:  # nobody is there to whom it could still send

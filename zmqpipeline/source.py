@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.errors import SerializationError
+from zmqpipeline.stopping import NOW, StopNow, UserCode
 from zmqpipeline.task import Task
 from zmqpipeline.wire import serializer
 from zmqpipeline.wire.envelope import ENVELOPE_BYTES, OWN_FRAME, cut
@@ -15,7 +15,6 @@ from zmqpipeline.wire.messages import MESSAGE_TYPE_READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
 #: a batch is closed so long after its first task, in seconds
 BATCH_TIME = 0.002
@@ -50,7 +49,7 @@ class TaskSource:
         self,
         task: Task,
         max_message: int,
-        user_code: AbstractContextManager[None] | None = None,
+        user_code: UserCode | None = None,
     ) -> None:
         self.task = task
         cls = type(task)
@@ -62,7 +61,7 @@ class TaskSource:
         self.last_ack: dict[str, Any] = {}
         self._name = cls.__qualname__
         self._max_message = max_message
-        self._user_code = user_code or nullcontext()
+        self._user_code = user_code or UserCode()
         self._metadata: dict[str, Any] = {}
         self._packer = serializer.make_packer(autoreset=False)
         self._stride = 1  #: how often handle() is called before the clock is looked at
@@ -119,8 +118,14 @@ class TaskSource:
             if handle() returns what is neither a dictionary nor None, or cannot be packed
 
         """
-        with self._user_code:
+        inside = self._user_code
+        try:
+            inside.runs = True
+            if inside.stopper is not None and inside.stopper.level >= NOW:
+                raise StopNow
             count = self._made(limit, address)
+        finally:
+            inside.runs = False
         body: bytes = self._packer.bytes()
         self.task.n_sent += count
         if len(body) > serializer.MAYBE_TOO_DEEP:

@@ -30,20 +30,24 @@ class StopNow(BaseException):
 class UserCode(contextlib.AbstractContextManager[None]):
     """Code of the program runs inside, which the second signal interrupts; nothing is made for each time.
 
+    Where somebody waits for it, the three steps are written out: a ``with`` calls two methods.
+
     Attributes
     ----------
     runs
         whether something runs inside
+    stopper
+        who says how hard the role is asked to stop; it is looked at behind ``runs``, never before
 
     """
 
-    def __init__(self, stopper: Stopper) -> None:
-        self._stopper = stopper
+    def __init__(self, stopper: Stopper | None = None) -> None:
+        self.stopper = stopper
         self.runs = False
 
     def __enter__(self) -> None:
         self.runs = True
-        if self._stopper.level >= NOW:
+        if self.stopper is not None and self.stopper.level >= NOW:
             self.runs = False
             raise StopNow
 

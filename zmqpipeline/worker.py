@@ -199,7 +199,7 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _take(self, frames: list[sockets.Frame]) -> None:
         """Take in one message of the distributor."""
-        valid = 2 <= len(frames) <= 3 and not len(frames[0])
+        valid = 2 <= len(frames) <= 3 and not frames[0]
         message = envelope.decode(*frames[1:]) if valid else None
         if message is None:
             self._assignment.strays += 1
@@ -378,8 +378,13 @@ class SingleThreadedWorker(Worker):
         if work is None:
             return
         self._executions[0] = execution = Execution(work)
-        begun = time.perf_counter()
-        with self._user_code:
+        inside, begun = self._user_code, time.perf_counter()
+        try:
+            inside.runs = True
+            if inside.stopper is not None and inside.stopper.level >= NOW:
+                raise StopNow
             execution.run(self.handle_execution, self._call_name, self._packer, MOST_BYTES)
+        finally:
+            inside.runs = False
         self._executions[0] = None
         self._finished(execution, time.perf_counter() - begun)
