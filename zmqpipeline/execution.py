@@ -124,16 +124,24 @@ class Execution:
         ids = envelope.part(self.work.ids, self.position, 1)
         return ids[0][0] if ids else None
 
-    def take_done(self) -> Done:
-        """Take what nobody has taken yet."""
+    def take(self) -> tuple[int, list[bytes]]:
+        """Take what nobody has taken yet, behind the place of the first; see :attr:`errors` as well."""
         with self._lock:
-            first, done = self._taken, self.done[self._taken :]
-            self._taken += len(done)
-        errors = self.errors
-        if errors:
-            places = range(first, first + len(done))
-            errors = {place: errors[place] for place in list(errors) if place in places}
-        return Done(first, done, errors)
+            first = self._taken
+            done = self.done[first:]
+            self._taken = first + len(done)
+        return first, done
+
+    def take_done(self) -> Done:
+        """Take what nobody has taken yet, with its errors."""
+        return self.with_errors(*self.take())
+
+    def with_errors(self, first: int, done: list[bytes]) -> Done:
+        """Add the errors to what was taken."""
+        places = range(first, first + len(done))
+        return Done(
+            first, done, {place: self.errors[place] for place in list(self.errors) if place in places}
+        )
 
     def cut(self, running: int = 1) -> Work:
         """Take away the tasks that were not begun, so that it ends early; ``running`` says how many run."""

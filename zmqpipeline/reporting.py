@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import logging
 
     from zmqpipeline.delivery.assignment import Assignment, Work
-    from zmqpipeline.delivery.intervals import Range
     from zmqpipeline.execution import Execution
     from zmqpipeline.wire.envelope import Message
     from zmqpipeline.wire.sockets import Outbox
@@ -63,23 +62,22 @@ class Reporter:
             the largest frame that the collector takes, in bytes
 
         """
-        done = execution.take_done()
-        limit = max_message - envelope.ENVELOPE_BYTES
-        if not done.errors:
-            body, count, work = b"".join(done.results), len(done.results), execution.work
-            if count and len(body) < envelope.OWN_FRAME and len(body) <= limit:
-                ids = _ids(work, done.first, count)
-                self.results.put(
-                    [envelope.results(assignment.task, work.run, ids, work.attempt, body, count)]
-                )
-                return len(body)
-            return self._send(assignment, execution.work, done.first, done.results, limit)
-        size = 0
+        limit, work = max_message - envelope.ENVELOPE_BYTES, execution.work
+        first, taken = execution.take()
+        if not execution.errors:
+            body, count, ids = b"".join(taken), len(taken), work.ids
+            if not count or len(body) >= envelope.OWN_FRAME or len(body) > limit:
+                return self._send(assignment, work, first, taken, limit)
+            if first or len(ids) > 1 or ids[0][1] != count:
+                ids = envelope.part(ids, first, count)
+            self.results.put([envelope.results(assignment.task, work.run, ids, work.attempt, body, count)])
+            return len(body)
+        done, size = execution.with_errors(first, taken), 0
         for place, error in done.errors.items():
             size += size_of_error(error)
-            self.fail(assignment, execution.work, place, error)
+            self.fail(assignment, work, place, error)
         for place, results in done.runs():
-            size += self._send(assignment, execution.work, place, results, limit)
+            size += self._send(assignment, work, place, results, limit)
         return size
 
     def fail(self, assignment: Assignment, work: Work, place: int, error: dict[str, Any]) -> None:
@@ -113,16 +111,8 @@ class Reporter:
 
     def _send_part(self, assignment: Assignment, work: Work, place: int, results: list[bytes]) -> None:
         if results:
-            ids, packed = _ids(work, place, len(results)), b"".join(results)
+            ids, packed = envelope.part(work.ids, place, len(results)), b"".join(results)
             self.results.put(envelope.frames(assignment.results(work, ids, packed, len(results))))
-
-
-def _ids(work: Work, place: int, count: int) -> list[Range]:
-    """Tell the ids of some tasks of some work."""
-    ids = work.ids
-    if place or len(ids) > 1 or ids[0][1] != count:
-        return envelope.part(ids, place, count)
-    return ids
 
 
 def _too_large(size: int, limit: int) -> dict[str, Any]:
