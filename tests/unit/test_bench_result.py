@@ -117,7 +117,7 @@ def test_rows_leave_out_who_only_stands_beside_others_and_what_repeats(result: R
     assert found == [
         ("throughput", "2 workers, ipc", "throughput, tasks/s", OURS,
          "1,050,000", BARE, "2,100,000", "0.50 (0.50 to 0.50)"),
-        ("", "", "", "other_[b]*_`|", "250,000", BARE, "2,100,000", "0.12 (0.09 to 0.15)"),
+        ("", "", "", "other_[b]*_`|", "250,000", BARE, "2,100,000", "0.12 (0.091 to 0.15)"),
         ("latency", "1 worker, ipc", "p50, µs", OURS, "250", BARE, "100", "2.50 (2.50 to 2.50)"),
         ("", "", "p99, µs", OURS, "300", BARE, "200", "1.50 (1.50 to 1.50)"),
         ("long", "10 tasks", "memory, MiB", OURS, "30.5", "", "", ""),
@@ -149,6 +149,10 @@ def test_numbers_have_three_digits(value: float, text: str) -> None:
 
 def test_a_single_ratio_has_no_spread() -> None:
     assert rows.ratio(Spread(0.5, 0.5, 0.5, 1)) == "0.50"
+
+
+def test_a_small_ratio_has_two_digits_as_well() -> None:
+    assert rows.ratio(Spread(0.0123, 0.00034, 0.123, 3)) == "0.012 (0.00034 to 0.12)"
 
 
 def test_the_table_shows_all_of_it(result: Result) -> None:
