@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zmqpipeline.distributor import Distributor
     from zmqpipeline.metadata import MetaDataWorker
     from zmqpipeline.multithreaded import MultiThreadedWorker
+    from zmqpipeline.security import Security
     from zmqpipeline.service import Service
     from zmqpipeline.serviceclient import ServiceClient
     from zmqpipeline.serviceworker import ServiceWorker
@@ -28,6 +29,7 @@ __all__ = [
     "EndpointAddress",
     "MetaDataWorker",
     "MultiThreadedWorker",
+    "Security",
     "Service",
     "ServiceClient",
     "ServiceWorker",
@@ -52,6 +54,7 @@ _HOMES = {
     "EndpointAddress": "descriptors",
     "MetaDataWorker": "metadata",
     "MultiThreadedWorker": "multithreaded",
+    "Security": "security",
     "Service": "service",
     "ServiceClient": "serviceclient",
     "ServiceWorker": "serviceworker",

@@ -153,6 +153,7 @@ class Collector(DeclaredRole, abc.ABC):
     # -- the loop -----------------------------------------------------------
 
     def _open(self) -> None:
+        self._access.may_bind(self.endpoint, self.ack_endpoint)
         self._settlement = Settlement(uuid.uuid4().hex)
         self._distributor = self._peer_clock(f"the distributor behind {self.ack_endpoint}")
         self._has_ack_data = type(self).get_ack_data is not Collector.get_ack_data

@@ -179,6 +179,8 @@ class Distributor(Role):
         check_addresses(self)
         self._instantiate()
         registry.warn_of_missing(self.tasks)
+        metadata = self.metadata_endpoint if self.receive_metadata else None
+        self._access.may_bind(*(task.endpoint for task in self.tasks.values()), metadata)
         self._journal = journal = self._open_journal()
         kept = NO_JOURNAL if journal is None else journal
         run = uuid.uuid4().hex if journal is None else journal.past.run
@@ -210,9 +212,8 @@ class Distributor(Role):
 
     def _connect(self) -> None:
         """Make the sockets for the collector and the metadata worker."""
-        self._metadata_socket = (
-            self._bound(zmq.REP, str(self.metadata_endpoint)) if self.receive_metadata else None
-        )
+        address = str(self.metadata_endpoint)
+        self._metadata_socket = self._bound(zmq.REP, address) if self.receive_metadata else None
         self._link.sink = self._connected(zmq.PUSH, self.collector_endpoint)
         self._acks = self._connected(zmq.PULL, self.collector_ack_endpoint, watch=True)
         *router_watches, self._ack_watch = self._watches

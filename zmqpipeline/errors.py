@@ -36,6 +36,10 @@ class JournalError(ZmqPipelineError, OSError):
     """Raised when a journal cannot be used: damaged, locked, of another program, or not to be written."""
 
 
+class SecurityError(ZmqPipelineError, PermissionError):
+    """Raised when keys cannot be used as they are, or are required and not there."""
+
+
 class PeerTimeoutError(ZmqPipelineError, TimeoutError):
     """Raised when a peer that was met has stayed away for ``peer_timeout``."""
 

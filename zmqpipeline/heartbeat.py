@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
+    from zmqpipeline.access import Access
     from zmqpipeline.delivery.assignment import Assignment, Work
     from zmqpipeline.execution import Execution
     from zmqpipeline.role import Context, Socket
@@ -73,6 +74,8 @@ class Heartbeat(threading.Thread):
         for the log
     give_up
         tells, when a task has passed its time limit, whether the process has to end
+    access
+        the keys to show where it connects
 
     """
 
@@ -86,6 +89,7 @@ class Heartbeat(threading.Thread):
         logger: logging.Logger,
         subject: str,
         give_up: Callable[[], bool],
+        access: Access,
     ) -> None:
         super().__init__(name=f"{subject}-heartbeat", daemon=True)
         self._context = context
@@ -98,6 +102,8 @@ class Heartbeat(threading.Thread):
         self._logger = logger
         self._subject = subject
         self._give_up = give_up
+        self._access = access
+        self._watches: list[sockets.Watch] = []
         self._stopped = threading.Event()
         self._parting = False
         self._calls = Calls(len(shared.executions))
@@ -131,6 +137,8 @@ class Heartbeat(threading.Thread):
                 raise
             # the worker is gone, perhaps before this thread had begun
         finally:
+            for watch in self._watches:
+                watch.close()
             for socket in opened:
                 socket.close()
 
@@ -138,7 +146,9 @@ class Heartbeat(threading.Thread):
         identity = f"heartbeat-{uuid.uuid4().hex}".encode() if kind == zmq.DEALER else None
         made = sockets.make_socket(self._context, kind, identity=identity, liveness=self._liveness)
         opened.append(made)
-        sockets.connect(made, address)
+        if address.startswith("tcp:"):
+            self._watches.append(sockets.Watch(made, address))
+        sockets.connect(made, address, self._access.credentials(address))
         return sockets.Outbox(made)
 
     def _watch(self) -> None:
@@ -149,6 +159,7 @@ class Heartbeat(threading.Thread):
             now = time.monotonic()
             if now >= beat_at:
                 beat_at = now + self._interval
+                self._redial(now)
                 self._beat()
             self._calls.glance(now)
             for hand, execution in enumerate(shared.executions):
@@ -158,6 +169,12 @@ class Heartbeat(threading.Thread):
             # only now: a worker that is stopped before its first beat is found by nothing else
             idle = 0 if any(shared.executions) else idle + 1
             self._stopped.wait(GLANCE if idle < _IDLE_GLANCES else IDLE_GLANCE)
+
+    def _redial(self, now: float) -> None:
+        """Connect again where the key was refused: whoever has let this worker in may do so again."""
+        for watch in self._watches:
+            watch.drain()
+            watch.redial(now)
 
     def _beat(self) -> None:
         if self._shared.backlog:

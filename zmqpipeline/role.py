@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import zmq
 
 from zmqpipeline._version import __version__
+from zmqpipeline.access import Access, keys_of
 from zmqpipeline.declarations import Declared, check_bounds
 from zmqpipeline.errors import Stopped
 from zmqpipeline.peerclock import PeerClock
@@ -57,6 +58,8 @@ class Role:
     heartbeat_interval: float = sockets.LIVENESS.interval
     #: how long such a sign may stay away until the connection has ended, in seconds
     heartbeat_timeout: float = sockets.LIVENESS.timeout
+    #: the folder with its keys; None for the one that ``ZMQPIPELINE_KEYS`` names, and without that no keys
+    keys: str | os.PathLike[str] | None = None
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline")
 
@@ -104,6 +107,8 @@ class Role:
         ------
         zmqpipeline.errors.BindError
             if an address cannot be bound
+        zmqpipeline.errors.SecurityError
+            if its keys cannot be used
         zmqpipeline.errors.PeerTimeoutError
             if a peer that was met has stayed away for :attr:`peer_timeout`
         zmqpipeline.errors.Stopped
@@ -114,6 +119,7 @@ class Role:
         """
         self._before_run()
         check_bounds(self)
+        self._access = Access(keys_of(self, self.keys), self.logger, self._subject())
         self._stopper = stopper = Stopper(
             self.logger,
             self._subject(),
@@ -177,8 +183,10 @@ class Role:
             if not watch.connections:  # nobody is there to whom it could still send
                 watch.socket.linger = 0
             watch.close()
+        self._access.drop()
         for opened in self._sockets:
             opened.close()
+        self._access.close()
         for bound in self._bindings:
             bound.close()
         self._watches, self._sockets, self._bindings = [], [], []
@@ -243,25 +251,39 @@ class Role:
 
     def _bound(self, kind: int, address: str, *, watch: bool = False) -> Socket:
         made = self._make(kind)
-        if watch:
-            self._watches.append(sockets.Watch(made, address))
-        self._bindings.append(binding.bind(made, address))
+        self._bind(made, address, watch=watch)
         return made
+
+    def _bind(self, made: Socket, address: str, *, watch: bool = False) -> None:
+        self._observe(made, address, bound=True, polled=watch)
+        self._access.lock(made, address, self.context)
+        self._bindings.append(binding.bind(made, address))
 
     def _connected(
         self, kind: int, address: str, *, identity: bytes | None = None, watch: bool = False
     ) -> Socket:
         made = self._make(kind, identity=identity)
-        if watch:
-            self._watches.append(sockets.Watch(made, address))
-        sockets.connect(made, address)
+        # who has an identity has said something under it, which is lost with a refusal: it joins again
+        self._observe(made, address, polled=watch, redials=identity is None)
+        sockets.connect(made, address, self._access.credentials(address))
         return made
+
+    def _observe(
+        self, made: Socket, address: str, *, bound: bool = False, polled: bool, redials: bool = False
+    ) -> None:
+        """Watch a socket: for the role itself, or only for who is refused, which happens over the network."""
+        if polled or address.startswith("tcp:"):
+            watch = sockets.Watch(made, address)
+            self._access.observe(watch, address, bound=bound, quiet=not polled, redials=redials)
+            if polled:
+                self._watches.append(watch)
 
     def _drop(self, dropped: Socket) -> None:
         """Close one socket before the others, with its watch, and throw away what it would still send."""
         for watch in [watch for watch in self._watches if watch.socket is dropped]:
             self._watches.remove(watch)
             watch.close()
+        self._access.drop(dropped)
         self._sockets.remove(dropped)
         dropped.close(linger=0)
 
@@ -315,8 +337,9 @@ class Role:
             clock.forgive(seconds)
 
     def _announce(self, waits_for: Callable[[], list[str]], strays: int = 0) -> None:
-        """Say, once in a while, who is waited for, and how many messages of strangers there were."""
+        """Say, once in a while, who is waited for, who was refused, and what strangers have sent."""
         now = time.monotonic()
+        self._access.look(now)
         if strays != self._strays and now >= self._strays_at:
             if strays > self._strays:
                 self.logger.info(

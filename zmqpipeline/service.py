@@ -15,7 +15,7 @@ from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.role import Role
 from zmqpipeline.stopping import DRAIN, NOW
-from zmqpipeline.wire import binding, envelope, messages, sockets
+from zmqpipeline.wire import envelope, messages, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,6 +147,7 @@ class Service(Role):
         self.stop()
 
     def _open(self) -> None:
+        self._access.may_bind(self.frontend_endpoint, self.backend_endpoint)
         limits = Limits(
             self.worker_timeout,
             self.max_tries,
@@ -165,7 +166,7 @@ class Service(Role):
         # What clients send is read at once, and refused beyond the limits: so no receive queue grows, though
         # none may be bounded (see sockets.py). A stopped host is noticed when probes are not acknowledged.
         made.setsockopt(zmq.TCP_MAXRT, round(self.heartbeat_timeout * 1000))
-        self._bindings.append(binding.bind(made, address))
+        self._bind(made, address)
         self.logger.info("%s listens at %s", self._subject(), address)
         return made
 
@@ -187,6 +188,7 @@ class Service(Role):
             if brokerage.draining and (brokerage.settled or self._level >= NOW or now >= give_up):
                 brokerage.finish()
                 return
+            self._announce(list)
             due = brokerage.expire(now)
             until = min(brokerage.probe(now), give_up, *([] if due is None else [due]))
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
-import uuid
 import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
 
+from zmqpipeline.access import Access, keys_of
 from zmqpipeline.delivery.brokerage import Refusal
 from zmqpipeline.descriptors import EndpointAddress, TaskType
 from zmqpipeline.errors import (
@@ -27,10 +26,11 @@ from zmqpipeline.errors import (
     WorkerLostError,
 )
 from zmqpipeline.service import MAX_FRAME, REMOTE, open_header
-from zmqpipeline.wire import envelope, messages, serializer, sockets
+from zmqpipeline.serviceconnection import Connection, goodbye
+from zmqpipeline.wire import envelope, messages, serializer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
     from types import TracebackType
 
     from typing_extensions import Self
@@ -76,9 +76,12 @@ class ServiceClient:
 
     """
 
+    #: the folder with its keys; None for the one that ``ZMQPIPELINE_KEYS`` names, and without that no keys
+    keys: str | os.PathLike[str] | None = None
+
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.serviceclient")
 
-    _connection: _Connection | None = None
+    _connection: Connection | None = None
 
     def __init__(self, endpoint_address: str, task_type: str = "", id_prefix: str = "client") -> None:
         self.endpoint = EndpointAddress(endpoint_address)
@@ -90,6 +93,7 @@ class ServiceClient:
         self._busy = threading.Lock()
         #: a shared context, for inproc endpoints; whoever made it terminates it
         self.context: Context | None = None
+        self._access: Access | None = None
 
     @property
     def client_id(self) -> str:
@@ -163,13 +167,16 @@ class ServiceClient:
         if connection is not None:
             connection.close()
 
-    def connection(self) -> _Connection:
+    def connection(self) -> Connection:
         """Return the connection, a new one if there is none or if the broker has gone."""
         if self._connection is not None and self._connection.lost():
-            self.logger.warning("lost the broker at %s", self.endpoint)
+            if not self._connection.refused:
+                self.logger.warning("lost the broker at %s", self.endpoint)
             self.close()
         if self._connection is None:
-            self._connection = _Connection(self.context, self.endpoint, self._id_prefix)
+            if self._access is None:
+                self._access = Access(keys_of(self, self.keys), self.logger, type(self).__name__)
+            self._connection = Connection(self.context, self.endpoint, self._id_prefix, self._access)
         return self._connection
 
     def _packed(self, items: list[dict[Any, Any]], task: str, *, many: bool) -> dict[int, bytes]:
@@ -202,78 +209,6 @@ class ServiceClient:
                 self.close()
 
 
-class _Connection:
-    """One connection to the broker, under an identity of its own.
-
-    Parameters
-    ----------
-    context
-        where its socket lives; None makes one
-    endpoint
-        the broker's frontend
-    prefix
-        what the identity begins with
-
-    """
-
-    def __init__(self, context: Context | None, endpoint: EndpointAddress, prefix: str) -> None:
-        self.identity = f"{prefix}{uuid.uuid4().hex}"
-        self._own = zmq.Context() if context is None else None
-        self._pid = os.getpid()
-        self._socket = sockets.make_socket(
-            self._own or context or zmq.Context.instance(),
-            zmq.DEALER,
-            identity=self.identity.encode(errors="replace"),
-        )
-        self._watch = sockets.Watch(self._socket, endpoint)
-        self._went = False
-        sockets.connect(self._socket, endpoint)
-
-    @property
-    def up(self) -> bool:
-        """Whether the broker was there when :meth:`lost` looked."""
-        return self._watch.connections > 0
-
-    def lost(self) -> bool:
-        """Tell whether the broker was there and has gone, or whether this process is a fork."""
-        self._went = bool(self._watch.drain().gone) or self._went
-        return self._went or self._pid != os.getpid()
-
-    def send(self, frame: bytes) -> bool:
-        """Send one message; False if there is no room."""
-        try:
-            self._socket.send_multipart([b"", frame], zmq.NOBLOCK)
-        except zmq.Again:
-            return False
-        return True
-
-    def receive(self) -> Iterator[bytes]:
-        """Take the messages that have come; what does not look like an answer is a probe or junk."""
-        while True:
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            if len(frames) == 2 and not frames[0]:
-                yield frames[1]
-
-    def wait(self, seconds: float, *, for_room: bool) -> None:
-        """Sleep until something came, the broker came or went, or, if asked, there is room to send."""
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN | (zmq.POLLOUT if for_room else 0))
-        poller.register(self._watch.monitor, zmq.POLLIN)
-        # round up: a poll that ends a fraction of a millisecond early would spin
-        poller.poll(int(max(seconds, 0) * 1000 + 0.999))
-
-    def close(self) -> None:
-        """Say goodbye, if anybody hears it, and close."""
-        heard = not self.lost() and self.up and self.send(_goodbye())
-        self._watch.close()
-        self._socket.close(linger=None if heard else 0)
-        if self._own is not None:
-            self._own.term()
-
-
 class _Exchange:
     """The requests of one call and what became of them.
 
@@ -303,7 +238,7 @@ class _Exchange:
         try:
             self._exchange(frames)
         finally:
-            if self._open and not self._client.connection().send(_goodbye()):
+            if self._open and not self._client.connection().send(goodbye()):
                 self._client.close()
         for number in (*self._open, *self._waiting):
             self._settled[number] = RequestTimeoutError(
@@ -349,10 +284,6 @@ class _Exchange:
             self._settled[header.id] = message.data
         else:
             self._settled[header.id] = _error(message.data)
-
-
-def _goodbye() -> bytes:
-    return messages.create({}, "", messages.MESSAGE_TYPE_GOODBYE)
 
 
 def _error(data: Any) -> ServiceError:

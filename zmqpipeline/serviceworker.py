@@ -17,7 +17,7 @@ from zmqpipeline.role import DeclaredRole
 from zmqpipeline.service import MAX_FRAME, REMOTE, failure
 from zmqpipeline.stopping import StopNow
 from zmqpipeline.task import ENDPOINT, TASK_TYPE
-from zmqpipeline.wire import envelope, messages, sockets
+from zmqpipeline.wire import envelope, messages
 
 if TYPE_CHECKING:
     from zmqpipeline.descriptors import EndpointAddress, TaskType
@@ -106,12 +106,11 @@ class ServiceWorker(DeclaredRole, abc.ABC):
     def _join(self) -> None:
         """Connect as a new worker: a broker may still know the old one, on a connection that is half open."""
         self.worker_id = f"{self._id_prefix}{uuid.uuid4().hex}"
-        self._socket = made = self._make(zmq.DEALER, identity=self.worker_id.encode(errors="replace"))
-        self._watch = sockets.Watch(made, self.endpoint)
-        self._watches.append(self._watch)
+        identity = self.worker_id.encode(errors="replace")
+        self._socket = self._connected(zmq.DEALER, self.endpoint, identity=identity, watch=True)
+        self._watch = self._watches[-1]
         self._lost = False
-        self._polled = self._poller(made)
-        sockets.connect(made, self.endpoint)
+        self._polled = self._poller(self._socket)
         self._say(messages.create_ready(self.task_type))
 
     def _look(self, now: float) -> None:
@@ -119,11 +118,11 @@ class ServiceWorker(DeclaredRole, abc.ABC):
         self._note(now)
         if self._lost:
             self.logger.warning("%s has lost the broker at %s", self._subject(), self.endpoint)
+        if self._lost or self._watch.has_given_up(now):
             self._drop(self._socket)
             self._join()
         self._clock.check(now)
-        if not self._watch.connections:
-            self._announce(lambda: [f"the broker at {self.endpoint}"])
+        self._announce(lambda: [] if self._watch.connections else [f"the broker at {self.endpoint}"])
 
     def _note(self, now: float) -> None:
         """Take in whether the broker came or went."""

@@ -34,6 +34,8 @@ _ALL = 100_000
 #: a worker that has waited for so long, in seconds, begins with the first task that comes; another one reads
 #: what has come in the meantime
 _REST = 0.001
+#: a worker that the collector has refused looks so often whether it is let in, in seconds
+_RETRY = 0.05
 
 _COLLECTOR_ENDPOINT = Attribute(
     "collector_endpoint",
@@ -157,7 +159,7 @@ class Worker(DeclaredRole, abc.ABC):
         try:
             while not self._assignment.ended:
                 now = time.monotonic()
-                ready = self._poll(self._pollers(), now if self._can_work() else None)
+                ready = self._poll(self._pollers(), self._wake_at(now))
                 self._has_rested = self._polled_at - now > _REST
                 if self._read(ready):
                     self._work()
@@ -218,7 +220,7 @@ class Worker(DeclaredRole, abc.ABC):
             self._distributor.went(now)
             if self._has_ended():
                 return
-        if gone or self._assignment.reset:
+        if gone or self._assignment.reset or self._watch.has_given_up(now):
             self._join()
         self._distributor.check(now)
 
@@ -251,6 +253,7 @@ class Worker(DeclaredRole, abc.ABC):
             self.logger,
             self._subject(),
             self._give_up,
+            self._access,
         )
         self._heartbeat.start()
         self._tell(self._assignment.ready(self._credit.credit))
@@ -289,7 +292,15 @@ class Worker(DeclaredRole, abc.ABC):
         """Tell whether a task can be begun: results that cannot be sent come first."""
         if not (self._assignment.work and self._greeted) or self._results.waiting:
             return False
+        if self._access.is_refused(self.collector_endpoint):
+            return False
         return self._stopper is None or self._stopper.level == RUNNING
+
+    def _wake_at(self, now: float) -> float | None:
+        """Tell until when to wait for messages."""
+        if self._can_work():
+            return now
+        return now + _RETRY if self._access.is_refused(self.collector_endpoint) else None
 
     def _waits_for(self) -> list[str]:
         if not self._distributor.met or self._distributor.away:

@@ -21,7 +21,7 @@ import msgpack
 import pytest
 import zmq
 
-from zmqpipeline import serviceclient
+from zmqpipeline import serviceconnection
 from zmqpipeline.descriptors import EndpointAddress, TaskType
 from zmqpipeline.errors import (
     BindError,
@@ -822,13 +822,13 @@ def test_a_header_leaves_its_data_packed() -> None:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count how often clients poll."""
     counted: list[int] = []
-    wait = serviceclient._Connection.wait
+    wait = serviceconnection.Connection.wait
 
     def counting(*args: Any, **kwargs: Any) -> None:
         counted.append(1)
         wait(*args, **kwargs)
 
-    monkeypatch.setattr(serviceclient._Connection, "wait", counting)
+    monkeypatch.setattr(serviceconnection.Connection, "wait", counting)
     return counted
 
 

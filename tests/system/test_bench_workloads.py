@@ -32,6 +32,17 @@ def test_throughput_over_tcp() -> None:
     assert reading.value > 0
 
 
+def test_throughput_with_keys() -> None:
+    (reading,) = throughput.measure_ours(throughput.Pace(500, 1, "tcp"), throughput.CURVE, OURS)
+    assert (reading.contender, reading.figure, reading.reference) == (throughput.CURVE, RATE, OURS)
+    assert reading.value > 0
+    cases = throughput.THROUGHPUT.cases(Options(transports=("ipc", "tcp")))
+    assert {case.variant: throughput.CURVE in {run.name for run in case.runs} for case in cases} == {
+        "2 workers, ipc": False,
+        "2 workers, tcp": True,
+    }
+
+
 def test_bare_sockets_hand_out_what_is_no_multiple_of_their_batches() -> None:
     (reading,) = throughput.measure_bare(throughput.Pace(barenoop.BATCH + 1, 3, "tcp"))
     assert (reading.contender, reading.reference) == (BARE, None)

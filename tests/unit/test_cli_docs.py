@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+import zmqpipeline
+from zmqpipeline import access
 from zmqpipeline.bench.tour import WORKLOADS
 from zmqpipeline.cli import build, logs
 from zmqpipeline.cli.bench import bench
 from zmqpipeline.cli.endpoints import OVERRIDES
 from zmqpipeline.cli.exits import Exit
+from zmqpipeline.cli.keys import keys
 from zmqpipeline.cli.program import ROLES
 
 PAGE = Path(__file__).parents[2] / "docs" / "command.rst"
@@ -34,6 +37,11 @@ def test_every_command_option_and_variable_is_named() -> None:
     assert logs.VARIABLE in text
     assert build.JOURNAL in text
     assert "``--journal PATH``" in text
+    assert access.VARIABLE in text
+    assert zmqpipeline.Security.VARIABLE in text
+    assert "``--keys FOLDER``" in text
+    for name in keys.commands:
+        assert f"zmqpipeline keys {name}" in text
     assert all(f"``{level}``" in text for level in logs.LEVELS)
 
 

@@ -20,9 +20,9 @@ from zmqpipeline.utils import messages, serializer
 ROOT = Path(__file__).parents[2]
 
 NAMES = {
-    "Collector", "Distributor", "EndpointAddress", "MetaDataWorker", "MultiThreadedWorker", "Service",
-    "ServiceClient", "ServiceWorker", "SingleThreadedWorker", "Statistics", "Task", "TaskType", "Worker",
-    "__version__", "configureLogging", "helpers", "messages", "serializer", "zhelpers",
+    "Collector", "Distributor", "EndpointAddress", "MetaDataWorker", "MultiThreadedWorker", "Security",
+    "Service", "ServiceClient", "ServiceWorker", "SingleThreadedWorker", "Statistics", "Task", "TaskType",
+    "Worker", "__version__", "configureLogging", "helpers", "messages", "serializer", "zhelpers",
 }  # fmt: skip
 
 LOGGERS = {

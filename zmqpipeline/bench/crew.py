@@ -91,6 +91,11 @@ class Crew:
         self._selector = selectors.DefaultSelector()
         self._folder = tempfile.TemporaryDirectory(prefix="zmqpipeline-bench-", ignore_cleanup_errors=True)
 
+    @property
+    def folder(self) -> Path:
+        """The working directory of its processes."""
+        return Path(self._folder.name)
+
     def start(self, name: str, function: Callable[..., None], **arguments: Any) -> Member:
         """Start a process that runs a function.
 

@@ -18,6 +18,7 @@ from zmqpipeline.bench.roles import barenoop, noop
 from zmqpipeline.bench.sample import BARE, MEMORY, OURS, RATE, Reading
 from zmqpipeline.bench.setting import Setting
 from zmqpipeline.bench.workload import Workload
+from zmqpipeline.keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ACK_DATA = f"{OURS}, ack data"
 JOURNAL = f"{OURS}, journal"
 THREADS = f"{OURS}, 2 threads"
+CURVE = f"{OURS}, CURVE"
 _N_THREADS = 2
 
 
@@ -45,7 +47,7 @@ def measure_ours(setting: Pace, name: str = OURS, reference: str | None = BARE) 
     setting
         what is to be done
     name
-        the contender: ours, or :data:`ACK_DATA`, :data:`JOURNAL`, :data:`THREADS`
+        the contender: ours, or :data:`ACK_DATA`, :data:`JOURNAL`, :data:`THREADS`, :data:`CURVE`
     reference
         with whom it is compared
 
@@ -54,6 +56,9 @@ def measure_ours(setting: Pace, name: str = OURS, reference: str | None = BARE) 
     journal = "journal" if name == JOURNAL else None
     threads = {"threads": _N_THREADS} if name == THREADS else {}
     with Crew() as crew:
+        if name == CURVE:
+            where["keys"] = "keys"
+            Keys.new(crew.folder / where["keys"])
         crew.start(
             "the collector", noop.answering_collector if name == ACK_DATA else noop.collector, where=where
         )
@@ -125,6 +130,8 @@ def _case(setting: Pace) -> Case:
         (JOURNAL, partial(measure_ours, setting, JOURNAL, OURS)),
         (THREADS, partial(measure_ours, setting, THREADS)),
     ]
+    if setting.transport == "tcp":  # keys are for the network
+        ours.append((CURVE, partial(measure_ours, setting, CURVE, OURS)))
     runs = (Run(BARE, partial(measure_bare, setting)), *(Run(name, measure) for name, measure in ours))
     return Case(THROUGHPUT.name, str(setting), runs)
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from zmqpipeline import __version__
+from zmqpipeline import __version__, access
 from zmqpipeline.cli import build, exits, logs, roles
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.bench import bench
 from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
 from zmqpipeline.cli.exits import CommandError
+from zmqpipeline.cli.keys import keys as keys_group
 from zmqpipeline.cli.program import ROLES
 
 
@@ -52,9 +53,19 @@ def _endpoint_options(command: Any) -> Any:
     metavar="PATH",
     help=f"Write the run down there, or go on with the one there (environment: {build.JOURNAL}).",
 )
+@click.option(
+    "--keys",
+    metavar="FOLDER",
+    help=f"The folder with the keys for connections over tcp (environment: {access.VARIABLE}).",
+)
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help="What is logged, by default info.")
 def run(
-    file: str, workers: int | None, journal: str | None, log_level: str | None, **options: tuple[str, ...]
+    file: str,
+    workers: int | None,
+    journal: str | None,
+    keys: str | None,
+    log_level: str | None,
+    **options: tuple[str, ...],
 ) -> int:
     """Run every role that FILE declares, each as a process, until the work is done.
 
@@ -65,6 +76,8 @@ def run(
     environ = given.environment()
     if journal is not None:
         environ[build.JOURNAL] = journal
+    if keys is not None:
+        environ[access.VARIABLE] = keys
     if log_level is not None:
         environ[logs.VARIABLE] = log_level
     return running.run(file, workers, given.arguments(), environ)
@@ -87,6 +100,7 @@ def _role_command(name: str) -> click.Command:
 
 
 group.add_command(bench)
+group.add_command(keys_group)
 for _name in ROLES:
     group.add_command(_role_command(_name))
 

@@ -19,6 +19,7 @@ from zmqpipeline.errors import (
     DeclarationError,
     JournalError,
     PeerTimeoutError,
+    SecurityError,
     ZmqPipelineError,
 )
 
@@ -59,6 +60,8 @@ class Exit(enum.IntEnum):
     JOURNAL = 11
     #: there was no memory left
     OUT_OF_MEMORY = 12
+    #: the keys cannot be used, or are required and not there
+    SECURITY = 13
     #: stopped by SIGINT, as a shell counts it
     INTERRUPTED = 130
     #: stopped by SIGTERM, or by the end of the process that started it
@@ -168,6 +171,8 @@ def of_exception(  # noqa: PLR0911 - one for each kind of end
         return Ending(Exit.PEER_TIMEOUT, f"{role}: {error}")
     if isinstance(error, JournalError):
         return Ending(Exit.JOURNAL, f"{role}: {error}")
+    if isinstance(error, SecurityError):
+        return Ending(Exit.SECURITY, f"{role}: {error}")
     where = _user_call(error.__traceback__)
     if where is not None:
         return Ending(Exit.USER_CODE, f"{where} {_raised(error)}", trimmed_traceback(error))

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import NoReturn
 
-from zmqpipeline import Distributor
+from zmqpipeline import Distributor, access
 from zmqpipeline.cli import build, exits, loading, logs, plan, program
 from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
 from zmqpipeline.cli.exits import Ending, Exit, trimmed_traceback
@@ -45,6 +45,8 @@ def main(command: str, arguments: list[str]) -> int:
 
     """
     options = _parser(command).parse_args(arguments)
+    if options.keys is not None:
+        os.environ[access.VARIABLE] = options.keys
     _write_lines()
     supervision = Supervision(options.stop_fd, options.status_fd)
     try:
@@ -159,6 +161,11 @@ def _parser(command: str) -> argparse.ArgumentParser:
             metavar="PATH",
             help=f"write the run down there, or go on with the one there (environment: {build.JOURNAL})",
         )
+    parser.add_argument(
+        "--keys",
+        metavar="FOLDER",
+        help=f"the folder with the keys for connections over tcp (environment: {access.VARIABLE})",
+    )
     parser.add_argument(
         "--log-level",
         choices=logs.LEVELS,

@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections import deque
+import time
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
 import zmq.backend
 
+from zmqpipeline.wire import refusal
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from zmqpipeline.wire.curve import Credentials
+    from zmqpipeline.wire.refusal import Refusal
 
 #: the largest frame that a bound socket takes, in bytes
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
@@ -63,6 +69,9 @@ _OPENED = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN = zmq.EVENT_DISCONNECTED
 
+#: a socket that was refused connects again after so long, in seconds
+REDIAL_INTERVAL = 1.0
+
 
 def make_socket(
     context: zmq.Context[zmq.Socket[bytes]],
@@ -107,11 +116,45 @@ def make_socket(
     return socket
 
 
-def connect(socket: zmq.Socket[bytes], address: str) -> None:
-    """Connect to where a role binds; the role need not be there yet."""
+def connect(socket: zmq.Socket[bytes], address: str, credentials: Credentials | None = None) -> None:
+    """Connect to where a role binds; the role need not be there yet.
+
+    Parameters
+    ----------
+    socket
+        a socket that is not connected yet
+    address
+        where the role binds
+    credentials
+        the keys to show there, if this goes over the network; None if there are none
+
+    """
     if "[" in address:
         socket.ipv6 = True
-    socket.connect(address.replace("tcp://*:", "tcp://127.0.0.1:"))
+    if credentials is not None and address.startswith("tcp:"):
+        from zmqpipeline.wire import curve  # noqa: PLC0415 - who has no keys need not load it
+
+        curve.show(socket, credentials)
+    socket.connect(_reached(address))
+
+
+def _reached(address: str) -> str:
+    return address.replace("tcp://*:", "tcp://127.0.0.1:")
+
+
+def _monitor(socket: zmq.Socket[bytes], events: int) -> zmq.Socket[Any]:
+    """Let libzmq tell of the connections of a socket.
+
+    Other than that of pyzmq's function, the queue has no limit: if it were full, because somebody is refused
+    again and again while this process is in user code, libzmq's thread would wait for room, and with it all
+    sockets.
+    """
+    address = f"inproc://monitor.s-{socket.getsockopt(zmq.FD)!r}"
+    socket.monitor(address, events)
+    monitor: zmq.Socket[Any] = socket.context.socket(zmq.PAIR)
+    monitor.rcvhwm = 0
+    monitor.connect(address)
+    return monitor
 
 
 class Changes(NamedTuple):
@@ -122,7 +165,7 @@ class Changes(NamedTuple):
 
 
 class Watch:
-    """Counts the live connections of a socket, by what libzmq's monitor tells.
+    """Counts the live connections of a socket, and the refused ones, by what libzmq's monitor tells.
 
     Parameters
     ----------
@@ -131,42 +174,91 @@ class Watch:
     address
         where it will be; of inproc connections libzmq tells nothing, so they count as up
 
+    Attributes
+    ----------
+    monitor
+        readable when there is something to :meth:`drain`
+    connections
+        how many are up
+    refusals
+        how many handshakes have failed, by reason
+    is_refused
+        whether a socket that connects was refused, and not let in since: what it sends may be lost
+
     """
 
     def __init__(self, socket: zmq.Socket[bytes], address: str = "") -> None:
         self.socket = socket
+        self._address = address
         self._inproc = address.startswith("inproc:")
-        self.monitor: zmq.Socket[Any] = socket.get_monitor_socket(_OPENED | _UP | _DOWN)
+        self.monitor: zmq.Socket[Any] = _monitor(socket, _OPENED | _UP | _DOWN | refusal.EVENTS)
         self.connections = 0
+        self.refusals: Counter[Refusal] = Counter()
         self._opened: list[int] = []  #: file descriptors without a handshake so far
         self._live: set[int] = set()
+        self._has_failed = False  #: whether the handshake of the connection that ends next has
+        self._given_up_at: float | None = None
+        self.is_refused = False
 
     def drain(self) -> Changes:
         """Take in what has happened since the last call.
 
         A connection that never finished its handshake is not counted when it goes. The event of a handshake
-        does not say whose it was; it is taken for that of the connection which was opened last.
+        does not say whose it was; it is taken for that of the connection which was opened last, until it
+        turns out that this one has failed: libzmq tells that directly before its end.
         """
         came = int(self._inproc and not self.connections)
         self.connections += came
         gone = []
         while self.monitor.poll(0):
             # pyzmq has a function for it, whose module imports asyncio: more than all of this library
-            event, descriptor = _EVENT.unpack(self.monitor.recv_multipart()[0])
+            event, value = _EVENT.unpack(self.monitor.recv_multipart()[0])
             if event & _OPENED:
-                self._opened.append(descriptor)
+                self._opened.append(value)
             elif event == _UP:
                 came += 1
                 self.connections += 1
+                self.is_refused = False
                 if self._opened:
                     self._live.add(self._opened.pop())
-            elif descriptor in self._live:
-                self._live.remove(descriptor)
-                gone.append(descriptor)
-                self.connections -= 1
-            elif descriptor in self._opened:
-                self._opened.remove(descriptor)
+            elif event & refusal.EVENTS:
+                self._has_failed = True
+                self.refusals[refusal.of(event, value)] += 1
+                if refusal.is_final(event, value):
+                    self._given_up_at = time.monotonic()
+                    self.is_refused = True
+            else:
+                gone += self._went(value)
         return Changes(came, gone)
+
+    def _went(self, descriptor: int) -> list[int]:
+        """Take in that a connection has ended; return it if it was up, or may have been."""
+        failed, self._has_failed = self._has_failed, False
+        if descriptor in self._opened:
+            self._opened.remove(descriptor)
+            return []
+        if descriptor not in self._live:
+            return []
+        self._live.remove(descriptor)
+        if failed and self._opened:  # so the handshake was that of another one
+            self._live.add(self._opened.pop())
+        else:
+            self.connections -= 1
+        return [descriptor]
+
+    def has_given_up(self, now: float) -> bool:
+        """Tell whether the peer of a socket that connects has refused it a while ago.
+
+        libzmq tries no more then, and has thrown away what it was to send.
+        """
+        return self._given_up_at is not None and now - self._given_up_at >= REDIAL_INTERVAL
+
+    def redial(self, now: float) -> None:
+        """Connect again if that is due: in the meantime, the peer may have been told to let this key in."""
+        if self.has_given_up(now):
+            self._given_up_at = None
+            self.socket.disconnect(_reached(self._address))
+            self.socket.connect(_reached(self._address))
 
     def close(self) -> None:
         """Stop watching; call it before the socket is closed."""

@@ -22,7 +22,9 @@ def hand_out(
 ) -> None:
     """Run a distributor."""
     results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
-    run(zmqpipeline.Distributor(results, acks, tasks=list(tasks), journal=journal), post)
+    role = zmqpipeline.Distributor(results, acks, tasks=list(tasks), journal=journal)
+    role.keys = where.get("keys")
+    run(role, post)
 
 
 def single(post: Post, where: dict[str, str], kind: str) -> Any:
@@ -32,6 +34,7 @@ def single(post: Post, where: dict[str, str], kind: str) -> Any:
         task_type = TaskType(kind)
         endpoint = EndpointAddress(where["tasks"])
         collector_endpoint = EndpointAddress(where["results"])
+        keys = where.get("keys")
 
         def init_worker(self) -> None:
             post.meet()
@@ -46,6 +49,7 @@ def threaded(post: Post, where: dict[str, str], kind: str, threads: int) -> Any:
         task_type = TaskType(kind)
         endpoint = EndpointAddress(where["tasks"])
         collector_endpoint = EndpointAddress(where["results"])
+        keys = where.get("keys")
         n_threads = threads
 
         def init_worker(self) -> None:
@@ -63,6 +67,7 @@ def collecting(where: dict[str, str]) -> Any:
     class Collecting(zmqpipeline.Collector):
         endpoint = EndpointAddress(where["results"])
         ack_endpoint = EndpointAddress(where["acks"])
+        keys = where.get("keys")
         n_results = 0
         total = 0
         begun = 0.0
