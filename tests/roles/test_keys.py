@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,27 @@ def test_a_pipeline_with_keys_ends_with_all_results(keys: Keys, monkeypatch: pyt
     assert keeper.numbers("LOCKED") == list(range(500))
     assert keeper.numbers("BEHIND") == list(range(50))
     assert keeper.metadata == worker.metadata == {"a": 1}
+
+
+def test_the_heartbeat_has_the_keys_as_well(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a worker is in one task, nobody else sends the results of those before it."""
+    monkeypatch.setenv(access.VARIABLE, str(keys.folder))
+    pipeline = Pipeline("tcp")
+    pipeline.task("BEATS", 20)
+    go = Event()
+
+    class Stuck(zmqpipeline.SingleThreadedWorker, abc.ABC):
+        def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+            if data["i"] == 15:
+                go.wait()
+            return {"r": data["i"]}
+
+    keeper = pipeline.keeper()
+    with running(keeper, pipeline.distributor(), pipeline.worker("BEATS", Stuck)()) as roles:
+        eventually(lambda: len(keeper.kept) == 15)
+        go.set()
+        roles.join()
+    assert keeper.numbers("BEATS") == list(range(20))
 
 
 def test_what_a_role_declares_goes_before_the_environment(

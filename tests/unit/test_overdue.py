@@ -27,6 +27,15 @@ def test_nothing_is_made_again_while_the_collector_is_silent() -> None:
     assert ids(case.given(A)) == [0]
 
 
+def test_a_collector_is_not_silent_because_the_distributor_pings_more_often() -> None:
+    case = Case(1, ack_timeout=10, patience=1e9, ping_interval=0.1)
+    case.join(A, 5)
+    finished(case)
+    for _ in range(11):
+        case.tick(1)
+    assert ids(case.given(A)) == [0]
+
+
 def test_failures_are_not_reported_again_while_the_collector_is_silent() -> None:
     case = Case(1, ack_timeout=10, patience=1e9)
     case.source.max_attempts = 1

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 _PATIENCE = 6
 #: each time that one comes back it is waited for twice as long as before, so many times
 _DOUBLINGS = 2
-#: a collector that has said nothing for so many ping intervals is in the middle of a result, or stands still
+#: a collector that has said nothing for so many ping intervals is in the middle of a result, or stands still;
+#: it says something every second, however often the distributor pings
 _SILENCE = 3
+_SPEAKS = 1.0
 
 
 class Overdue:
@@ -47,7 +49,7 @@ class Overdue:
         Time passes only with these. What a collector got while it was silent is still in its socket; if it
         were sent again every now and then, one that hangs would be buried under it.
         """
-        if now - self._heard_at > _SILENCE * self._options.ping_interval:
+        if now - self._heard_at > _SILENCE * max(self._options.ping_interval, _SPEAKS):
             self._silent_until = now
         self._heard_at = now
 
