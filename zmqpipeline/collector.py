@@ -18,7 +18,7 @@ from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.delivery.settlement import Settlement
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.results import NO_RESULTS, Results
-from zmqpipeline.role import DeclaredRole
+from zmqpipeline.role import STRAYS_INTERVAL, DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT
 from zmqpipeline.wire import envelope, messages, sockets
@@ -159,7 +159,7 @@ class Collector(DeclaredRole, abc.ABC):
         self.ack_sender = self._bound(zmq.PUSH, self.ack_endpoint, watch=True)
         self._greeted = self._met = False
         self._ended: bool | None = None
-        self._hello_at = self._beat_at = self._stop_at = self._heard = 0.0
+        self._hello_at = self._beat_at = self._stop_at = self._heard = self._refused_at = 0.0
 
     def _serve(self) -> None:
         assert self.receiver is not None  # noqa: S101 - _open made it
@@ -361,11 +361,12 @@ class Collector(DeclaredRole, abc.ABC):
         return True
 
     def _refuse(self, message: Message) -> None:
-        """Say, for a result without ids or of another run, that it is dropped."""
-        if message.type == messages.MESSAGE_TYPE_DATA and message.run is None:
+        """Say once in a while, for a result without ids or of another run, that it is dropped."""
+        if message.type == _DATA and message.run is None and self._polled_at >= self._refused_at:
+            self._refused_at = self._polled_at + STRAYS_INTERVAL
             self.logger.error(
                 "a worker of %s sends results without run, id and attempt of their DATA: they are dropped",
-                message.task or "an unnamed task type",
+                message.task[:100] or "an unnamed task type",
             )
 
     def _finish(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.simulated.recorder import Recorder
 from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.ledger import Ledger
-from zmqpipeline.delivery.ports import Options
+from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.taskbook import TaskBook
 from zmqpipeline.wire import envelope
 from zmqpipeline.wire.envelope import Message
@@ -67,3 +67,17 @@ def test_an_absurd_introduction_of_a_worker_that_dies_does_no_harm() -> None:
     assert [str(news) for news in book.news] == [
         "lost a worker of t (pid ? on ?), with 1 unfinished tasks"
     ] * 2
+
+
+def test_one_that_was_gone_when_its_words_were_read_has_no_line_for_each_in_a_log() -> None:
+    book = make()
+    link = book.roster.link
+    assert isinstance(link, Recorder)
+    link.outcomes[A] = Outcome.GONE
+    for said in ("HELLO", "RDY", "", "RDY") * 10:
+        say(book, A, Message(said, "t"))
+        book.hand_out(100.0)
+        book.probe()
+        book.lost(A)
+    assert book.news == []
+    assert book.ledger.holds(A) == 0
