@@ -291,7 +291,8 @@ class Distributor(Role):
         """Take metadata in, and answer; what is not metadata is answered with a failure."""
         for frames in sockets.receive(socket, 1):  # a REP socket answers before it reads on
             data, _, kind = messages.get(frames[-1])
-            if kind != messages.MESSAGE_TYPE_META_DATA or not isinstance(data, dict):
+            is_valid = kind == messages.MESSAGE_TYPE_META_DATA and isinstance(data, dict)
+            if not is_valid or not envelope.can_carry(data):  # everybody is to get it
                 socket.send(messages.create_failure(data="expected a METADATA message with a map"))
                 continue
             socket.send(messages.create_success())

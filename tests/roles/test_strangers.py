@@ -77,6 +77,25 @@ def test_results_that_do_not_echo_are_told_of_once_in_a_while(
     assert len(said) < 300
 
 
+def test_metadata_that_cannot_be_passed_on_are_refused(stranger: Stranger) -> None:
+    """They can be unpacked, but not packed again: nobody could be told of them."""
+    pipeline = Pipeline()
+    pipeline.task("ONE", 10)
+    keeper = pipeline.keeper()
+    distributor = pipeline.distributor(receive_metadata=True, metadata_endpoint=Metadata.endpoint)
+    with running(keeper, distributor) as roles:
+        req = stranger.socket(zmq.REQ)
+        req.connect(str(Metadata.endpoint))
+        deep = b"\x83\xa4type\xa8METADATA\xa4task\xa0\xa4data\x81\xa1a" + b"\x91" * 1021 + b"\x01"
+        for nonsense in (deep, b"\xc1", messages.create_metadata([1]), messages.create_ready("ONE")):
+            req.send(nonsense)
+            assert messages.get(req.recv())[2] == messages.MESSAGE_TYPE_FAILURE
+        roles.start(Metadata(), pipeline.worker("ONE")())
+        roles.join()
+    assert keeper.numbers("ONE") == list(range(10))
+    assert keeper.metadata == {"what": "is known"}
+
+
 def test_metadata_that_are_refused_are_not_sent_again_at_once(
     stranger: Stranger, caplog: pytest.LogCaptureFixture
 ) -> None:
