@@ -37,6 +37,8 @@ QUIET = 1.0
 PARTING = 2.0
 #: results are handled for so long before they are acknowledged, in seconds: little is to be done again
 SLICE = 0.01
+#: the most copies of what is said, to be heard by the distributor among strangers: a PUSH takes turns
+_COPIES = 8
 _DRAIN = 16
 _DATA = messages.MESSAGE_TYPE_DATA
 
@@ -188,8 +190,7 @@ class Collector(DeclaredRole, abc.ABC):
         if self._level == RUNNING:
             return False
         if not self._stop_at:
-            self._stop_at = now + self.stop_timeout
-            self._heard = now
+            self._stop_at, self._heard = now + self.stop_timeout, now
         quiet = now - self._heard > QUIET or not self._watches[0].connections
         return quiet or self._level >= NOW or now > self._stop_at
 
@@ -249,8 +250,7 @@ class Collector(DeclaredRole, abc.ABC):
             if count == most:
                 self._handle(task, ranges, data)
             else:
-                part = data[place : place + count]
-                self._handle(task, envelope.part(ranges, place, count), part)
+                self._handle(task, envelope.part(ranges, place, count), data[place : place + count])
             place += count
             quick = time.monotonic() - begun < SLICE
             self._slice = max(16, 2 * count) if quick else max(1, count // 2)
@@ -354,11 +354,12 @@ class Collector(DeclaredRole, abc.ABC):
 
     def _say(self, message: Message) -> bool:
         assert self.ack_sender is not None  # noqa: S101 - _open made it
-        try:
-            self.ack_sender.send(envelope.encode(message), zmq.NOBLOCK)
-        except zmq.Again:
-            return False
-        return True
+        packed, sent = envelope.encode(message), 0
+        with contextlib.suppress(zmq.Again):
+            while sent < max(1, min(self._watches[0].connections, _COPIES)):
+                self.ack_sender.send(packed, zmq.NOBLOCK)
+                sent += 1
+        return sent > 0
 
     def _refuse(self, message: Message) -> None:
         """Say once in a while, for a result without ids or of another run, that it is dropped."""

@@ -59,6 +59,21 @@ class Metadata(zmqpipeline.MetaDataWorker):
         return {"what": "is known"}
 
 
+def test_acknowledgements_that_a_stranger_takes_reach_the_distributor_as_well(stranger: Stranger) -> None:
+    """A PUSH gives to each in turn. Each of these tasks waits for the one before it to be acknowledged."""
+    pipeline = Pipeline()
+    pipeline.task("ONE", 100, is_available_for_handling=lambda task, ack: ack.get("_id", 0) == task.made)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    with running(keeper) as roles:
+        for _ in range(2):
+            thief = stranger.socket(zmq.PULL)
+            thief.connect(str(pipeline.acks))
+            thief.recv()  # HELLO, so it is one of those who get something
+        roles.start(distributor, pipeline.worker("ONE")())
+        roles.join()
+    assert keeper.numbers("ONE") == list(range(100))
+
+
 def test_results_that_do_not_echo_are_told_of_once_in_a_while(
     stranger: Stranger, caplog: pytest.LogCaptureFixture
 ) -> None:
