@@ -315,7 +315,7 @@ class Collector(DeclaredRole, abc.ABC):
     def _follow(self, now: float) -> None:
         """Find out whether the distributor is there."""
         watch = self._watches[0]
-        came, gone = watch.drain()
+        came, gone, _ = watch.drain()
         if came:
             self._distributor.came()
             self._settlement.connected()
@@ -353,6 +353,7 @@ class Collector(DeclaredRole, abc.ABC):
         return self._beat_at if self._greeted else max(self._hello_at, now + 0.01)
 
     def _say(self, message: Message) -> bool:
+        """Send to each of those that are connected: what only one gets may be with a stranger."""
         assert self.ack_sender is not None  # noqa: S101 - _open made it
         packed, sent = envelope.encode(message), 0
         with contextlib.suppress(zmq.Again):

@@ -27,6 +27,14 @@ class Connections:
         #: ends that are still to be told, and are known already
         self._outdated: Counter[tuple[str, int]] = Counter()
 
+    def is_watched(self, name: str, descriptor: int) -> bool:
+        """Tell whether somebody who sends by a connection will be missed when it ends.
+
+        Of a peer that speaks a ZMTP before 3, libzmq tells neither the descriptor nor that it was there: it
+        would be a worker in lock step that nobody could find to be gone.
+        """
+        return descriptor >= 0 or not self._watches[name].has_descriptors
+
     def came_by(self, name: str, descriptor: int, address: bytes) -> bytes | None:
         """Note whose message came by a connection.
 
@@ -47,8 +55,13 @@ class Connections:
     def ended(self) -> Iterator[tuple[str, bytes | None]]:
         """Tell which connections have ended since the last call: of which task type, and whose, if known."""
         for name, watch in self._watches.items():
-            for descriptor in watch.drain().gone:
+            changes, addresses, is_unknown = watch.drain(), self._addresses[name], False
+            for descriptor in changes.closed:
                 if self._outdated[name, descriptor]:
                     self._outdated[name, descriptor] -= 1
+                elif descriptor in addresses:
+                    yield name, addresses.pop(descriptor)
                 else:
-                    yield name, self._addresses[name].pop(descriptor, None)
+                    is_unknown = is_unknown or descriptor in changes.gone
+            if is_unknown:  # once for all of them: each worker is asked then
+                yield name, None

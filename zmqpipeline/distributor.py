@@ -278,7 +278,7 @@ class Distributor(Role):
         for descriptor, frames in received:
             # [address, delimiter, envelope], as a REQ socket sends it
             message = envelope.decode(frames[2]) if len(frames) == 3 and not frames[1] else None
-            if message is None:
+            if message is None or not self._connections.is_watched(name, descriptor):
                 self._dispatch.strays += 1
             else:
                 before = self._connections.came_by(name, descriptor, frames[0])
@@ -320,7 +320,7 @@ class Distributor(Role):
 
     def _check_peers(self, now: float) -> None:
         """Find out who is gone, and end if somebody who is needed stays away."""
-        came, gone = self._ack_watch.drain()
+        came, gone, _ = self._ack_watch.drain()
         if came:
             self._collector.came()
         if gone and not self._ack_watch.connections:

@@ -128,7 +128,7 @@ class ServiceWorker(DeclaredRole, abc.ABC):
 
     def _note(self, now: float) -> None:
         """Take in whether the broker came or went."""
-        came, gone = self._watch.drain()
+        came, gone, _ = self._watch.drain()
         if came:
             self.logger.info("%s is connected to the broker at %s", self._subject(), self.endpoint)
             self._clock.came()

@@ -74,6 +74,23 @@ def test_acknowledgements_that_a_stranger_takes_reach_the_distributor_as_well(st
     assert keeper.numbers("ONE") == list(range(100))
 
 
+def test_a_worker_whose_end_nobody_would_notice_gets_nothing() -> None:
+    """Of a peer that speaks ZMTP 1.0, libzmq tells neither that it is there nor that it is gone."""
+    pipeline = Pipeline("tcp")
+    pipeline.task("ONE", 10)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    ready = messages.create_ready("ONE")
+    with running(keeper, distributor) as roles:
+        eventually(lambda: distributor._is_open and distributor._dispatch.collector_ready)
+        with raw.opened(str(pipeline.endpoint("ONE"))) as old:
+            old.sendall(b"\x01\x00" + b"\x01\x01" + bytes([len(ready) + 1]) + b"\x00" + ready)
+            eventually(lambda: distributor._dispatch.dropped == 1)
+        roles.start(pipeline.worker("ONE")())
+        roles.join()
+    assert keeper.numbers("ONE") == list(range(10))
+    assert distributor.statistics().redelivered == 0
+
+
 def test_results_that_do_not_echo_are_told_of_once_in_a_while(
     stranger: Stranger, caplog: pytest.LogCaptureFixture
 ) -> None:

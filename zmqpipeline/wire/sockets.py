@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -62,6 +63,12 @@ _send: Callable[..., Any] = zmq.backend.Socket.send
 _OPENED = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN = zmq.EVENT_DISCONNECTED
+#: comes right before the end of a connection whose handshake was never finished, but not in all such cases
+_FAILED = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
 
 
 def make_socket(
@@ -118,7 +125,8 @@ class Changes(NamedTuple):
     """What became of the connections of a socket."""
 
     came: int  #: how many are new
-    gone: list[int]  #: the file descriptors of those that went
+    gone: list[int]  #: the file descriptors of those that went; -1 for one that is not known
+    closed: list[int]  #: and of all that were closed, those included that never finished a handshake
 
 
 class Watch:
@@ -135,21 +143,32 @@ class Watch:
 
     def __init__(self, socket: zmq.Socket[bytes], address: str = "") -> None:
         self.socket = socket
-        self._inproc = address.startswith("inproc:")
-        self.monitor: zmq.Socket[Any] = socket.get_monitor_socket(_OPENED | _UP | _DOWN)
+        self._is_inproc = address.startswith("inproc:")
+        #: whether each message that comes has a descriptor; over ipc not every system can tell
+        self.has_descriptors = address.startswith("tcp:")
+        # libzmq's thread waits where there is no room for an event, and with it each socket of the context:
+        # so there is room, however many strangers come and go while nobody reads
+        events = f"inproc://monitor.{uuid.uuid4().hex}"
+        socket.monitor(events, _OPENED | _UP | _DOWN | _FAILED)
+        self.monitor: zmq.Socket[Any] = socket.context.socket(zmq.PAIR)
+        self.monitor.rcvhwm = 0
+        self.monitor.connect(events)
         self.connections = 0
         self._opened: list[int] = []  #: file descriptors without a handshake so far
         self._live: set[int] = set()
+        self._has_failed = False  #: the handshake of the connection that ends next
 
     def drain(self) -> Changes:
         """Take in what has happened since the last call.
 
         A connection that never finished its handshake is not counted when it goes. The event of a handshake
-        does not say whose it was; it is taken for that of the connection which was opened last.
+        does not say whose it was; it is taken for that of the connection which was opened last. If that was
+        wrong, because a stranger came in between who says nothing, it is put right when that one goes: its
+        handshake has failed then, after :data:`HANDSHAKE_TIMEOUT` at the latest.
         """
-        came = int(self._inproc and not self.connections)
+        came = int(self._is_inproc and not self.connections)
         self.connections += came
-        gone = []
+        changes = Changes(came, [], [])
         while self.monitor.poll(0):
             # pyzmq has a function for it, whose module imports asyncio: more than all of this library
             event, descriptor = _EVENT.unpack(self.monitor.recv_multipart()[0])
@@ -157,16 +176,33 @@ class Watch:
                 self._opened.append(descriptor)
             elif event == _UP:
                 came += 1
-                self.connections += 1
                 if self._opened:
+                    self.connections += 1
                     self._live.add(self._opened.pop())
-            elif descriptor in self._live:
-                self._live.remove(descriptor)
-                gone.append(descriptor)
-                self.connections -= 1
-            elif descriptor in self._opened:
-                self._opened.remove(descriptor)
-        return Changes(came, gone)
+                else:  # it was credited with the handshake of one that is gone since
+                    changes.gone.append(-1)
+            elif event & _FAILED:
+                self._has_failed = True
+            else:
+                changes.closed.append(descriptor)
+                if self._was_live(descriptor):
+                    changes.gone.append(descriptor)
+                    self.connections -= 1
+                self._has_failed = False
+        return changes._replace(came=came)
+
+    def _was_live(self, descriptor: int) -> bool:
+        """Tell whether there is one connection less that had finished its handshake."""
+        if descriptor in self._opened:
+            self._opened.remove(descriptor)
+            return False
+        if descriptor not in self._live:
+            return False
+        self._live.remove(descriptor)
+        if self._has_failed and self._opened:  # the handshake that it was credited with was another's
+            self._live.add(self._opened.pop())
+            return False
+        return True
 
     def close(self) -> None:
         """Stop watching; call it before the socket is closed."""
