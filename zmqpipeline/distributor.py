@@ -281,9 +281,7 @@ class Distributor(Role):
             if message is None or not self._connections.is_watched(name, descriptor):
                 self._dispatch.strays += 1
             else:
-                before = self._connections.came_by(name, descriptor, frames[0])
-                if before is not None:
-                    self._dispatch.connection_gone(name, before)
+                self._connections.came_by(name, descriptor, frames[0])
                 self._dispatch.from_worker(name, frames[0], message, now)
         return len(received)
 

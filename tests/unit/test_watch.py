@@ -68,12 +68,42 @@ def test_the_end_of_a_known_connection_is_told_whoever_had_its_handshake() -> No
     events = [(OPENED, 1), (OPENED, 2), (UP, 0)]
     watch = watching(events)
     connections = Connections({"t": watch})
-    assert connections.came_by("t", 1, b"a worker") is None
+    connections.came_by("t", 1, b"a worker")
     assert list(connections.ended()) == []
     events += [(DOWN, 1)]
     assert list(connections.ended()) == [("t", b"a worker")]
     events += [(FAILED, 0), (DOWN, 2), (OPENED, 3), (OPENED, 4), (UP, 0), (UP, 0), (DOWN, 3), (DOWN, 4)]
     assert list(connections.ended()) == [("t", None)], "of those that are not known, it is told once"
+
+
+def test_the_words_of_one_that_is_gone_may_come_behind_those_of_another() -> None:
+    """The second has the descriptor of the first, who has said much that was not read."""
+    events = [(OPENED, 1), (UP, 0), (DOWN, 1), (OPENED, 1), (UP, 0)]
+    connections = Connections({"t": watching(events)})
+    for _ in range(3):
+        connections.came_by("t", 1, b"second")
+        connections.came_by("t", 1, b"first")
+    told = [address for _, address in connections.ended()]
+    for _ in range(3):
+        connections.came_by("t", 1, b"first")
+        connections.came_by("t", 1, b"second")
+    events += [(DOWN, 1)]
+    told += [address for _, address in connections.ended()]
+    assert set(told) == {b"first", b"second"}
+    assert told[-1] == b"second" or told.count(b"second") == 2
+    assert list(connections.ended()) == []
+
+
+def test_who_has_taken_over_a_descriptor_is_not_taken_for_the_one_that_went() -> None:
+    events = [(OPENED, 1), (UP, 0)]
+    connections = Connections({"t": watching(events)})
+    connections.came_by("t", 1, b"first")
+    assert list(connections.ended()) == []
+    events += [(DOWN, 1), (OPENED, 1), (UP, 0)]
+    connections.came_by("t", 1, b"second")
+    assert list(connections.ended()) == [("t", b"first")]
+    events += [(DOWN, 1)]
+    assert list(connections.ended()) == [("t", b"second")]
 
 
 def test_strangers_that_come_and_go_while_nobody_looks_hold_up_nobody() -> None:

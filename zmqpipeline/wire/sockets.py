@@ -191,6 +191,10 @@ class Watch:
                 self._has_failed = False
         return changes._replace(came=came)
 
+    def is_open(self, descriptor: int) -> bool:
+        """Tell whether there is a connection of this descriptor, with or without a handshake."""
+        return descriptor in self._live or descriptor in self._opened
+
     def _was_live(self, descriptor: int) -> bool:
         """Tell whether there is one connection less that had finished its handshake."""
         if descriptor in self._opened:
