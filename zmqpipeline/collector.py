@@ -18,7 +18,7 @@ from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.delivery.settlement import Settlement
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.results import NO_RESULTS, Results
-from zmqpipeline.role import DeclaredRole
+from zmqpipeline.role import STRAYS_INTERVAL, DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT
 from zmqpipeline.wire import envelope, messages, sockets
@@ -38,6 +38,8 @@ QUIET = 1.0
 PARTING = 2.0
 #: results are handled for so long before they are acknowledged, in seconds: little is to be done again
 SLICE = 0.01
+#: the most copies of what is said, to be heard by the distributor among strangers: a PUSH takes turns
+_COPIES = 8
 _DRAIN = 16
 _DATA = messages.MESSAGE_TYPE_DATA
 
@@ -161,7 +163,7 @@ class Collector(DeclaredRole, abc.ABC):
         self.ack_sender = self._bound(zmq.PUSH, self.ack_endpoint, watch=True)
         self._greeted = self._met = False
         self._ended: bool | None = None
-        self._hello_at = self._beat_at = self._stop_at = self._heard = 0.0
+        self._hello_at = self._beat_at = self._stop_at = self._heard = self._refused_at = 0.0
 
     def _serve(self) -> None:
         assert self.receiver is not None  # noqa: S101 - _open made it
@@ -190,8 +192,7 @@ class Collector(DeclaredRole, abc.ABC):
         if self._level == RUNNING:
             return False
         if not self._stop_at:
-            self._stop_at = now + self.stop_timeout
-            self._heard = now
+            self._stop_at, self._heard = now + self.stop_timeout, now
         quiet = now - self._heard > QUIET or not self._watches[0].connections
         return quiet or self._level >= NOW or now > self._stop_at
 
@@ -251,8 +252,7 @@ class Collector(DeclaredRole, abc.ABC):
             if count == most:
                 self._handle(task, ranges, data)
             else:
-                part = data[place : place + count]
-                self._handle(task, envelope.part(ranges, place, count), part)
+                self._handle(task, envelope.part(ranges, place, count), data[place : place + count])
             place += count
             quick = time.monotonic() - begun < SLICE
             self._slice = max(16, 2 * count) if quick else max(1, count // 2)
@@ -312,7 +312,7 @@ class Collector(DeclaredRole, abc.ABC):
     def _follow(self, now: float) -> None:
         """Find out whether the distributor is there."""
         watch = self._watches[0]
-        came, gone = watch.drain()
+        came, gone, _ = watch.drain()
         if came:
             self._distributor.came()
             self._settlement.connected()
@@ -350,19 +350,22 @@ class Collector(DeclaredRole, abc.ABC):
         return self._beat_at if self._greeted else max(self._hello_at, now + 0.01)
 
     def _say(self, message: Message) -> bool:
+        """Send to each of those that are connected: what only one gets may be with a stranger."""
         assert self.ack_sender is not None  # noqa: S101 - _open made it
-        try:
-            self.ack_sender.send(envelope.encode(message), zmq.NOBLOCK)
-        except zmq.Again:
-            return False
-        return True
+        packed, sent = envelope.encode(message), 0
+        with contextlib.suppress(zmq.Again):
+            while sent < max(1, min(self._watches[0].connections, _COPIES)):
+                self.ack_sender.send(packed, zmq.NOBLOCK)
+                sent += 1
+        return sent > 0
 
     def _refuse(self, message: Message) -> None:
-        """Say, for a result without ids or of another run, that it is dropped."""
-        if message.type == messages.MESSAGE_TYPE_DATA and message.run is None:
+        """Say once in a while, for a result without ids or of another run, that it is dropped."""
+        if message.type == _DATA and message.run is None and self._polled_at >= self._refused_at:
+            self._refused_at = self._polled_at + STRAYS_INTERVAL
             self.logger.error(
                 "a worker of %s sends results without run, id and attempt of their DATA: they are dropped",
-                message.task or "an unnamed task type",
+                message.task[:100] or "an unnamed task type",
             )
 
     def _finish(self) -> None:

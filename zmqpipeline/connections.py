@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +13,10 @@ if TYPE_CHECKING:
 class Connections:
     """The workers' connections, by task type and file descriptor.
 
+    What libzmq tells of connections, and what comes by them, are read one after the other. So a descriptor
+    may be somebody else's already when the words of a worker are read, and the words of one that is gone may
+    come behind those of the one that has its descriptor now.
+
     Parameters
     ----------
     watches
@@ -23,32 +26,40 @@ class Connections:
 
     def __init__(self, watches: dict[str, Watch]) -> None:
         self._watches = watches
-        self._addresses: dict[str, dict[int, bytes]] = {name: {} for name in watches}
-        #: ends that are still to be told, and are known already
-        self._outdated: Counter[tuple[str, int]] = Counter()
+        #: who has sent by a descriptor, and when first, until a connection of that descriptor ends
+        self._senders: dict[str, dict[int, dict[bytes, int]]] = {name: {} for name in watches}
+        self._round = 0  #: how often it was told what has ended
 
-    def came_by(self, name: str, descriptor: int, address: bytes) -> bytes | None:
-        """Note whose message came by a connection.
+    def is_watched(self, name: str, descriptor: int) -> bool:
+        """Tell whether somebody who sends by a connection will be missed when it ends.
 
-        Returns
-        -------
-        bytes or None
-            who had a connection of this descriptor before; that one was closed
-
+        Of a peer that speaks a ZMTP before 3, libzmq tells neither the descriptor nor that it was there: it
+        would be a worker in lock step that nobody could find to be gone.
         """
-        known = self._addresses[name].get(descriptor)
+        return descriptor >= 0 or not self._watches[name].has_descriptors
+
+    def came_by(self, name: str, descriptor: int, address: bytes) -> None:
+        """Note whose message came by a connection."""
         if descriptor >= 0:  # inproc has none
-            self._addresses[name][descriptor] = address
-        if known is None or known == address:
-            return None
-        self._outdated[name, descriptor] += 1
-        return known
+            self._senders[name].setdefault(descriptor, {}).setdefault(address, self._round)
 
     def ended(self) -> Iterator[tuple[str, bytes | None]]:
-        """Tell which connections have ended since the last call: of which task type, and whose, if known."""
+        """Tell which connections have ended since the last call: of which task type, and whose, if known.
+
+        Nobody is forgotten whose connection has ended: that would leave a task with him for ever. Now and
+        then it names one as well that has taken over a descriptor and is there, which costs next to nothing.
+        """
+        now, self._round = self._round, self._round + 1
         for name, watch in self._watches.items():
-            for descriptor in watch.drain().gone:
-                if self._outdated[name, descriptor]:
-                    self._outdated[name, descriptor] -= 1
-                else:
-                    yield name, self._addresses[name].pop(descriptor, None)
+            changes, is_unknown = watch.drain(), False
+            for descriptor in dict.fromkeys(changes.closed):
+                senders = self._senders[name].pop(descriptor, {})
+                is_unknown = is_unknown or (not senders and descriptor in changes.gone)
+                if len(senders) > 1 and watch.is_open(descriptor):
+                    newest = next(reversed(senders))
+                    if senders[newest] == now:  # it has just come, so the others are those that went
+                        self._senders[name][descriptor] = {newest: senders.pop(newest)}
+                for address in senders:
+                    yield name, address
+            if is_unknown or -1 in changes.gone:  # once for all of them: each worker is asked then
+                yield name, None

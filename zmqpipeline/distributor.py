@@ -279,12 +279,10 @@ class Distributor(Role):
         for descriptor, frames in received:
             # [address, delimiter, envelope], as a REQ socket sends it
             message = envelope.decode(frames[2]) if len(frames) == 3 and not frames[1] else None
-            if message is None:
+            if message is None or not self._connections.is_watched(name, descriptor):
                 self._dispatch.strays += 1
             else:
-                before = self._connections.came_by(name, descriptor, frames[0])
-                if before is not None:
-                    self._dispatch.connection_gone(name, before)
+                self._connections.came_by(name, descriptor, frames[0])
                 self._dispatch.from_worker(name, frames[0], message, now)
         return len(received)
 
@@ -292,7 +290,8 @@ class Distributor(Role):
         """Take metadata in, and answer; what is not metadata is answered with a failure."""
         for frames in sockets.receive(socket, 1):  # a REP socket answers before it reads on
             data, _, kind = messages.get(frames[-1])
-            if kind != messages.MESSAGE_TYPE_META_DATA or not isinstance(data, dict):
+            is_valid = kind == messages.MESSAGE_TYPE_META_DATA and isinstance(data, dict)
+            if not is_valid or not envelope.can_carry(data):  # everybody is to get it
                 socket.send(messages.create_failure(data="expected a METADATA message with a map"))
                 continue
             socket.send(messages.create_success())
@@ -320,7 +319,7 @@ class Distributor(Role):
 
     def _check_peers(self, now: float) -> None:
         """Find out who is gone, and end if somebody who is needed stays away."""
-        came, gone = self._ack_watch.drain()
+        came, gone, _ = self._ack_watch.drain()
         if came:
             self._collector.came()
         if gone and not self._ack_watch.connections:

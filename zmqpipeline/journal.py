@@ -37,6 +37,9 @@ COMMIT_TIME = 0.002
 #: or when so much has come together, in bytes
 COMMIT_BYTES = 4 * 1024 * 1024
 
+#: what values of a wrong kind end in, where SQLite has found nothing wrong
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
 logger = logging.getLogger("zmqpipeline.distributor")
 
 
@@ -99,6 +102,8 @@ class Journal:
             self._file.close()
             if isinstance(error, sqlite3.Error):
                 raise unusable(self.path, error) from error
+            if isinstance(error, _NONSENSE):
+                raise damaged(self.path, error) from error
             raise
 
     def keep(
@@ -121,12 +126,14 @@ class Journal:
 
     def state(self, task: str) -> tuple[list[Any] | None, Any]:
         """Read what :meth:`keep`'s functions had made last of a task; None for what was never written."""
-        row = self._file.execute(
-            "SELECT counters, state FROM task LEFT JOIN checkpoint ON task = id WHERE name = ?", (task,)
-        ).fetchone()
-        self._tasks[task].written = row[1]
         try:
+            row = self._file.execute(
+                "SELECT counters, state FROM task LEFT JOIN checkpoint ON task = id WHERE name = ?", (task,)
+            ).fetchone()
+            self._tasks[task].written = row[1]
             counters, checkpoint = (None if part is None else serializer.deserialize(part) for part in row)
+        except sqlite3.Error as error:
+            raise unusable(self.path, error) from error
         except ValueError as error:
             raise JournalError(
                 f"{called(self.path)} has a state of {task} that cannot be read: {error}"
@@ -148,7 +155,8 @@ class Journal:
 
     def met(self, life: str, number: int) -> None:
         """Note the collector's life, and the last of its ACKs that counts."""
-        self._of_run.update(life=life, number=number)
+        # a peer may call itself what no file can take
+        self._of_run.update(life=life.encode("utf-8", "replace").decode(), number=number)
 
     def made(self, task: str, first: int, count: int, body: bytes) -> None:
         """Note a new batch."""
@@ -309,7 +317,9 @@ class Journal:
         past = Past(run, epoch + 1, life, number)
         try:
             past.metadata = None if metadata is None else serializer.deserialize(metadata)
-        except ValueError as error:
+            if not isinstance(past.metadata, dict | None):
+                raise TypeError(f"the metadata are {type(past.metadata).__name__}, expected a map")  # noqa: TRY301
+        except (TypeError, ValueError) as error:
             raise damaged(self.path, error) from error
         for task, name, following in select("SELECT id, name, next FROM task").fetchall():
             past.tasks[name] = PastTask(

@@ -68,6 +68,8 @@ def open_file(path: Path) -> sqlite3.Connection:
             file.close()
         if isinstance(error, sqlite3.Error):
             raise unusable(path, error) from error
+        if isinstance(error, UnicodeDecodeError):  # what SQLite has to say of it quotes what is in it
+            raise damaged(path, error) from error
         raise
     return file
 

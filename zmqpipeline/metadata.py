@@ -92,8 +92,11 @@ class MetaDataWorker(DeclaredRole, abc.ABC):
                     data, _, kind = messages.get(next(sockets.receive(client, 1))[-1])
                     if kind == messages.MESSAGE_TYPE_SUCCESS:
                         return True
-                    self.logger.error("%s: the distributor refused the metadata: %s", self._subject(), data)
-                    return False
+                    self.logger.error(
+                        "%s: the distributor refused the metadata: %.500s", self._subject(), data
+                    )
+                    poller.unregister(client)  # it is asked again, but not at once
+                    continue
                 self._announce(lambda: [f"the distributor at {self.endpoint}"])
             return False
         finally:

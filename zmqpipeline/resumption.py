@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zmqpipeline.journalfile import damaged
+from zmqpipeline.wire import envelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zmqpipeline.delivery.dispatch import Dispatch
-    from zmqpipeline.delivery.ports import Past
+    from zmqpipeline.delivery.ports import Past, PastTask
     from zmqpipeline.delivery.taskbook import TaskBook
     from zmqpipeline.source import TaskSource
 
@@ -46,6 +47,8 @@ def resume(journal: Written, dispatch: Dispatch, sources: Mapping[str, TaskSourc
     """
     past = journal.past
     try:
+        for task in past.tasks.values():
+            _check_batches(task)
         for name, source in sources.items():
             journal.keep(name, _counters(dispatch.books[name], source), source.checkpoint)
             kept, checkpoint = journal.state(name)
@@ -56,6 +59,17 @@ def resume(journal: Written, dispatch: Dispatch, sources: Mapping[str, TaskSourc
         dispatch.resume(past)
     except (LookupError, TypeError, ValueError) as error:
         raise damaged(journal.path, error) from error
+
+
+def _check_batches(past: PastTask) -> None:
+    """Raise for tasks that cannot be taken apart: no worker could open them, and they would never be done."""
+    for first, count, body in past.batches:
+        try:
+            is_whole = envelope.cut(body, 0, count) == body
+        except Exception as error:  # what msgpack raises for damaged bytes is many things
+            raise ValueError(f"the tasks of the batch of {first} cannot be read: {error}") from error
+        if not is_whole:
+            raise ValueError(f"the batch of {first} does not have {count} tasks")
 
 
 def _counters(book: TaskBook, source: TaskSource) -> Callable[[], list[Any]]:

@@ -38,7 +38,7 @@ _LONGEST_POLL = 1.0
 #: it looks after its peers so often while it is busy, in seconds
 _LOOK_INTERVAL = 0.02
 #: messages that were dropped are logged so often, in seconds: whoever floods a role must not flood its log
-_STRAYS_INTERVAL = 60.0
+STRAYS_INTERVAL = 60.0
 
 
 class Role:
@@ -346,7 +346,7 @@ class Role:
                     "%s has dropped messages that make no sense, or are of no task of this run: %d",
                     self._subject(), strays - self._strays,
                 )  # fmt: skip
-            self._strays, self._strays_at = strays, now + _STRAYS_INTERVAL
+            self._strays, self._strays_at = strays, now + STRAYS_INTERVAL
         if now - self._announced >= self.announce_interval:
             self._announced = now
             for whom in waits_for():

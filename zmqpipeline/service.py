@@ -13,7 +13,7 @@ import zmq
 from zmqpipeline.delivery.brokerage import Brokerage, Limits, Refusal, Request
 from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.descriptors import EndpointAddress
-from zmqpipeline.role import Role
+from zmqpipeline.role import STRAYS_INTERVAL, Role
 from zmqpipeline.stopping import DRAIN, NOW
 from zmqpipeline.wire import envelope, messages, sockets
 
@@ -37,8 +37,8 @@ _MAX_TASK = 1024
 _CLIENT_HIGH_WATER_MARK = 2048
 #: messages that are taken from one socket before the other has its turn
 _TURN = 1000
-#: how often junk is logged, in seconds
-_JUNK_INTERVAL = 10.0
+#: what becomes of single peers is logged no more often, in seconds
+_NOTE_INTERVAL = 1.0
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ class Service(Role):
     def _junk(self, kind: str, sender: bytes) -> None:
         self.junk_count += 1
         now = time.monotonic()
-        if self.junk_count == 1 or now - self._junk_logged >= _JUNK_INTERVAL:
+        if self.junk_count == 1 or now - self._junk_logged >= STRAYS_INTERVAL:
             self._junk_logged = now
             self.logger.warning(
                 "%s: a message of %s %s makes no sense and is dropped; %d so far",
@@ -288,6 +288,7 @@ class _Transport:
         self._backend = backend
         self._limits = limits
         self._logger = logger
+        self._noted_at = 0.0
 
     def work(self, worker: bytes, request: Request) -> Outcome:
         return self._to_worker(worker, b"", _route(request), b"", request.body)
@@ -304,19 +305,26 @@ class _Transport:
     def answer(self, request: Request, answer: bytes) -> Outcome:
         outcome = _send(self._frontend, request.client, b"", answer)
         if outcome is not Outcome.SENT:
-            self._logger.info("client %s is %s, its answer is dropped", request.client, outcome.name.lower())
+            self._note("client %s is %s, its answer is dropped", request.client, outcome.name.lower())
         return outcome
 
     def refuse(self, request: Request, why: Refusal) -> Outcome:
         text = _sentence(request, why, self._limits)
-        self._logger.info("client %s is told: %s", request.client, text)
+        self._note("client %s is told: %s", request.client, text)
         return _send(self._frontend, request.client, b"", failure(request.task, request.id, why.value, text))
 
     def _to_worker(self, worker: bytes, *frames: bytes) -> Outcome:
         outcome = _send(self._backend, worker, *frames)
         if outcome is Outcome.GONE:
-            self._logger.info("worker %s is gone", worker)
+            self._note("worker %s is gone", worker)
         return outcome
+
+    def _note(self, text: str, *of_peer: object) -> None:
+        """Log what became of a peer, but not each time: it may begin anew with each message."""
+        now = time.monotonic()
+        if now >= self._noted_at:
+            self._noted_at = now + _NOTE_INTERVAL
+            self._logger.info(text, *of_peer)
 
 
 def _send(router: Socket, *frames: bytes) -> Outcome:

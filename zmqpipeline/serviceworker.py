@@ -13,7 +13,7 @@ import zmq
 from zmqpipeline.declarations import Method
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.failure import describe
-from zmqpipeline.role import DeclaredRole
+from zmqpipeline.role import STRAYS_INTERVAL, DeclaredRole
 from zmqpipeline.service import MAX_FRAME, REMOTE, failure
 from zmqpipeline.stopping import StopNow
 from zmqpipeline.task import ENDPOINT, TASK_TYPE
@@ -55,6 +55,7 @@ class ServiceWorker(DeclaredRole, abc.ABC):
 
     # set here because a subclass need not call our __init__
     worker_id = ""
+    _junk_at = 0.0
     _id_prefix = "worker"
 
     def __init__(self, id_prefix: str = "worker") -> None:
@@ -126,7 +127,7 @@ class ServiceWorker(DeclaredRole, abc.ABC):
 
     def _note(self, now: float) -> None:
         """Take in whether the broker came or went."""
-        came, gone = self._watch.drain()
+        came, gone, _ = self._watch.drain()
         if came:
             self.logger.info("%s is connected to the broker at %s", self._subject(), self.endpoint)
             self._clock.came()
@@ -150,10 +151,14 @@ class ServiceWorker(DeclaredRole, abc.ABC):
                 case [first, *_] if first:
                     pass  # a probe
                 case _:
-                    self.logger.warning(
-                        "%s: a message of the broker makes no sense and is dropped", self._subject()
-                    )
+                    self._junk()
         return False
+
+    def _junk(self) -> None:
+        """Say, but only once in a while, that something makes no sense."""
+        if time.monotonic() >= self._junk_at:
+            self._junk_at = time.monotonic() + STRAYS_INTERVAL
+            self.logger.warning("%s: a message of the broker makes no sense and is dropped", self._subject())
 
     def _work(self, route: bytes, request: bytes) -> None:
         answer = self._answer(request)

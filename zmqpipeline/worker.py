@@ -213,7 +213,7 @@ class Worker(DeclaredRole, abc.ABC):
         """Join again when the connection broke or we are not known; end when the distributor stays away."""
         if self._assignment.ended:
             return
-        came, gone = self._watch.drain()
+        came, gone, _ = self._watch.drain()
         if came:
             self._distributor.came()
         if gone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import logging
 import os
 import random
 import signal
@@ -732,6 +733,21 @@ def test_a_client_that_asks_too_much_is_told() -> None:
             pass
         told = msgpack.unpackb(frames[1])
         assert (told["id"], told["data"]["error"]) == (2, "client full")
+
+
+def test_a_client_that_is_refused_all_the_time_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with (
+        caplog.at_level(logging.INFO, "zmqpipeline.service"),
+        running(service()),
+        raw(zmq.DEALER, FRONT) as one,
+    ):
+        for number in range(1500):
+            one.send_multipart([b"", pack("DATA", "nobody's", id=number)])
+        for _ in range(500):
+            assert messages.get(one.recv_multipart()[-1])[0]["error"] == "client full"
+    assert 1 <= sum("is told" in message for message in caplog.messages) < 100
 
 
 @pytest.mark.parametrize(

@@ -52,26 +52,25 @@ REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH, 400
 
 def test_a_refused_connection_takes_nobody_along(told: Told) -> None:
     # the good one was opened first, and its handshake is taken for that of the other
-    assert told.tell((OPENED, 5), (OPENED, 6), (UP, 0)) == (1, [])
-    # who is told that it has gone can ask the peers, and loses nobody by that
-    assert told.tell(REFUSED, (DOWN, 6)) == (0, [6])
+    assert told.tell((OPENED, 5), (OPENED, 6), (UP, 0)) == (1, [], [])
+    assert told.tell(REFUSED, (DOWN, 6)) == (0, [], [6])
     assert told.watch.connections == 1
     assert told.watch.refusals == {Refusal.NOT_LISTED: 1}
-    assert told.tell((DOWN, 5)) == (0, [5])
+    assert told.tell((DOWN, 5)) == (0, [5], [5])
     assert told.watch.connections == 0
 
 
 def test_a_refused_connection_beside_a_good_one_is_only_counted(told: Told) -> None:
-    assert told.tell((OPENED, 5), (UP, 0), (OPENED, 6), REFUSED, (DOWN, 6)) == (1, [])
-    assert told.tell((OPENED, 6), REFUSED, (DOWN, 6)) == (0, [])
+    assert told.tell((OPENED, 5), (UP, 0), (OPENED, 6), REFUSED, (DOWN, 6)) == (1, [], [6])
+    assert told.tell((OPENED, 6), REFUSED, (DOWN, 6)) == (0, [], [6])
     assert told.watch.refusals == {Refusal.NOT_LISTED: 2}
-    assert told.tell((DOWN, 5)) == (0, [5])
+    assert told.tell((DOWN, 5)) == (0, [5], [5])
 
 
 def test_the_end_of_a_good_one_is_found_though_it_was_mistaken(told: Told) -> None:
-    assert told.tell((OPENED, 5), (OPENED, 6), (UP, 0), (DOWN, 5)) == (1, [])
+    assert told.tell((OPENED, 5), (OPENED, 6), (UP, 0), (DOWN, 5)) == (1, [], [5])
     assert told.watch.connections == 1
-    assert told.tell(REFUSED, (DOWN, 6)) == (0, [6])
+    assert told.tell(REFUSED, (DOWN, 6)) == (0, [6], [6])
     assert told.watch.connections == 0
 
 

@@ -354,6 +354,38 @@ def test_a_damaged_journal_is_refused(path: Path, place: float) -> None:
     refused(path, "is damaged, or is no journal")
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE run SET program = 'x'",
+        "UPDATE run SET program = '[1]'",
+        "UPDATE run SET epoch = 'x'",
+        "UPDATE run SET metadata = 5",
+        "UPDATE run SET metadata = x'9101'",
+        "UPDATE run SET metadata = x'c1'",
+        "UPDATE settled SET first = 'x'",
+        "UPDATE settled SET count = x'00'",
+    ],
+)
+def test_values_of_a_wrong_kind_are_refused(path: Path, statement: str) -> None:
+    """SQLite itself finds nothing wrong with them."""
+    with Life(path) as journal:
+        journal.made("t", 0, 2, b"ab")
+        journal.settled("t", [(0, 1)])
+        journal.commit()
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute(statement)
+    refused(path, "is damaged, or is no journal")
+
+
+def test_a_collector_may_call_its_life_what_no_file_can_take(path: Path) -> None:
+    with Life(path) as journal:
+        journal.met("a life \ud800", 3)
+        journal.commit()
+    found = past(path)
+    assert (found.life, found.number) == ("a life ?", 3)
+
+
 def test_a_database_of_something_else_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as file:
         file.execute("CREATE TABLE mine (it TEXT)")

@@ -27,7 +27,7 @@ class Intervals:
     def __init__(self, ranges: Iterable[Range] = ()) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []  # exclusive
-        for first, count in ranges:
+        for first, count in sorted(ranges):  # to insert many in another order takes as long as their square
             self.add(first, count)
 
     def add(self, first: int, count: int) -> list[Range]:

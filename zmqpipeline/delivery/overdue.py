@@ -80,10 +80,9 @@ class Overdue:
 
     def unheld(self, holder: Hashable, number: int, held: list[Range], now: float) -> None:
         """Note that a worker has finished what it was sent up to a batch, and does not hold."""
-        kept = Intervals(held)
-        for batch in self._ledger.held_by(holder):
-            if batch.number > number or batch.finished_at is not None:
-                continue
+        given = [b for b in self._ledger.held_by(holder) if b.number <= number and b.finished_at is None]
+        kept = Intervals(held if given else ())  # one that has nothing may claim whatever it likes
+        for batch in given:
             for first, count in kept.missing(batch.first, batch.count):
                 for part in self._ledger.parts(first, count):
                     part.finished_at = now

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 #: the most tasks that a worker may ask for
 MAX_CREDIT = 100_000
 
-
+#: what is kept of what a worker says of itself, by type: anybody may say it, and it goes into logs and errors
+_INFO = {
+    **dict.fromkeys(("version", "name", "host", "process"), str),
+    **dict.fromkeys(("protocol", "pid", "hands"), int),
+}
+#: of each of its texts, no more than so many characters
+_MAX_INFO_TEXT = 256
 #: a worker whose heartbeat lost its connection, and that says nothing itself, is gone after so many ticks
 MUTE_TICKS = 3
 #: what a heartbeat may say for its worker
@@ -120,7 +126,8 @@ class Roster:
     def hello(self, peer: Peer, info: Any) -> None:
         """Welcome a worker; START follows when its tasks may begin."""
         if isinstance(info, dict):
-            peer.info = info
+            said = {name: info[name] for name, kind in _INFO.items() if type(info.get(name)) is kind}
+            peer.info = {name: value for name, value in said.items() if _is_short(value)}
         limits = {
             "protocol": PROTOCOL_VERSION,
             "max_message": self._options.max_message,
@@ -304,3 +311,8 @@ class Roster:
         ping = Message(messages.MESSAGE_TYPE_HEARTBEAT, self.name, run=self._run)
         if self.send(peer.address, ping) is Outcome.GONE:
             self.unreachable(peer)
+
+
+def _is_short(value: Any) -> bool:
+    """Tell whether a number, or a text, fits into a line of a log."""
+    return not isinstance(value, str) or (len(value) <= _MAX_INFO_TEXT and value.isprintable())

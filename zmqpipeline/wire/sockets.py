@@ -161,7 +161,8 @@ class Changes(NamedTuple):
     """What became of the connections of a socket."""
 
     came: int  #: how many are new
-    gone: list[int]  #: the file descriptors of those that went
+    gone: list[int]  #: the file descriptors of those that went; -1 for one that is not known
+    closed: list[int]  #: and of all that were closed, those included that never finished a handshake
 
 
 class Watch:
@@ -190,7 +191,9 @@ class Watch:
     def __init__(self, socket: zmq.Socket[bytes], address: str = "") -> None:
         self.socket = socket
         self._address = address
-        self._inproc = address.startswith("inproc:")
+        self._is_inproc = address.startswith("inproc:")
+        #: whether each message that comes has a descriptor; over ipc not every system can tell
+        self.has_descriptors = address.startswith("tcp:")
         self.monitor: zmq.Socket[Any] = _monitor(socket, _OPENED | _UP | _DOWN | refusal.EVENTS)
         self.connections = 0
         self.refusals: Counter[Refusal] = Counter()
@@ -204,12 +207,13 @@ class Watch:
         """Take in what has happened since the last call.
 
         A connection that never finished its handshake is not counted when it goes. The event of a handshake
-        does not say whose it was; it is taken for that of the connection which was opened last, until it
-        turns out that this one has failed: libzmq tells that directly before its end.
+        does not say whose it was; it is taken for that of the connection which was opened last. If that was
+        wrong, because a stranger came in between who says nothing, it is put right when that one goes: its
+        handshake has failed then, after :data:`HANDSHAKE_TIMEOUT` at the latest.
         """
-        came = int(self._inproc and not self.connections)
+        came = int(self._is_inproc and not self.connections)
         self.connections += came
-        gone = []
+        changes = Changes(came, [], [])
         while self.monitor.poll(0):
             # pyzmq has a function for it, whose module imports asyncio: more than all of this library
             event, value = _EVENT.unpack(self.monitor.recv_multipart()[0])
@@ -217,10 +221,12 @@ class Watch:
                 self._opened.append(value)
             elif event == _UP:
                 came += 1
-                self.connections += 1
                 self.is_refused = False
                 if self._opened:
+                    self.connections += 1
                     self._live.add(self._opened.pop())
+                else:  # it was credited with the handshake of one that is gone since
+                    changes.gone.append(-1)
             elif event & refusal.EVENTS:
                 self._has_failed = True
                 self.refusals[refusal.of(event, value)] += 1
@@ -228,23 +234,29 @@ class Watch:
                     self._given_up_at = time.monotonic()
                     self.is_refused = True
             else:
-                gone += self._went(value)
-        return Changes(came, gone)
+                changes.closed.append(value)
+                if self._was_live(value):
+                    changes.gone.append(value)
+                    self.connections -= 1
+                self._has_failed = False
+        return changes._replace(came=came)
 
-    def _went(self, descriptor: int) -> list[int]:
-        """Take in that a connection has ended; return it if it was up, or may have been."""
-        failed, self._has_failed = self._has_failed, False
+    def is_open(self, descriptor: int) -> bool:
+        """Tell whether there is a connection of this descriptor, with or without a handshake."""
+        return descriptor in self._live or descriptor in self._opened
+
+    def _was_live(self, descriptor: int) -> bool:
+        """Tell whether there is one connection less that had finished its handshake."""
         if descriptor in self._opened:
             self._opened.remove(descriptor)
-            return []
+            return False
         if descriptor not in self._live:
-            return []
+            return False
         self._live.remove(descriptor)
-        if failed and self._opened:  # so the handshake was that of another one
+        if self._has_failed and self._opened:  # the handshake that it was credited with was another's
             self._live.add(self._opened.pop())
-        else:
-            self.connections -= 1
-        return [descriptor]
+            return False
+        return True
 
     def has_given_up(self, now: float) -> bool:
         """Tell whether the peer of a socket that connects has refused it a while ago.
