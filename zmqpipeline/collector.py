@@ -284,7 +284,7 @@ class Collector(DeclaredRole, abc.ABC):
         for answer in map(self.handle_collection, results.items, repeat(task), repeat(_DATA)):
             if answer is not None:
                 said.extend([feedback.NOTHING] * (results.taken - 1 - len(said)))
-                said.append(feedback.packed(type(self), feedback.together(type(self), {}, answer)))
+                said.append(feedback.packed(self, feedback.together(type(self), {}, answer)))
 
     def _speak(self, results: Results, task: str, said: list[bytes]) -> None:
         """Handle results; the program says something to each."""
@@ -294,7 +294,7 @@ class Collector(DeclaredRole, abc.ABC):
             words = speak()
             if answer is not None or type(words) is not dict:
                 words = feedback.together(cls, words, answer)
-            said.append(feedback.packed(cls, words))
+            said.append(feedback.packed(self, words))
 
     def _collect_failure(self, message: Message) -> None:
         if message.id is None:

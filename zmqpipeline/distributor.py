@@ -20,11 +20,12 @@ from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.ends import Ends
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.link import SocketLink
+from zmqpipeline.reception import take_metadata
 from zmqpipeline.role import Role
 from zmqpipeline.source import TaskSource
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import Task
-from zmqpipeline.wire import envelope, messages, sockets
+from zmqpipeline.wire import envelope, limits, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -70,6 +71,7 @@ class Distributor(Role):
 
     logger = logging.getLogger("zmqpipeline.distributor")
     _finishes = "the tasks that are under way"
+    _takes_less: ClassVar[dict[int, int]] = {zmq.ROUTER: limits.MAX_CONTROL}  # workers send no data
 
     #: the registered Task classes by task type, shared by all distributors that have no tasks of their own
     task_classes: ClassVar[dict[str, type[Task]]] = {}
@@ -185,6 +187,7 @@ class Distributor(Role):
         self._options = Options(
             ping_interval=self.heartbeat_interval,
             patience=self.heartbeat_timeout,
+            max_message=self.max_message_size,
             jitter=lambda: 0.5 + os.urandom(1)[0] / 255,  # the module random takes its time to import
         )
         self._link = SocketLink(self._is_stalled)
@@ -288,16 +291,13 @@ class Distributor(Role):
         return len(received)
 
     def _receive_metadata(self, socket: Socket) -> None:
-        """Take metadata in, and answer; what is not metadata is answered with a failure."""
-        for frames in sockets.receive(socket, 1):  # a REP socket answers before it reads on
-            data, _, kind = messages.get(frames[-1])
-            if kind != messages.MESSAGE_TYPE_META_DATA or not isinstance(data, dict):
-                socket.send(messages.create_failure(data="expected a METADATA message with a map"))
-                continue
-            socket.send(messages.create_success())
-            if self._dispatch.metadata is None:
-                self.metadata = data
-                self._dispatch.set_metadata(data)
+        """Take the first metadata that come."""
+        data = take_metadata(socket, self.max_message_size)
+        if data is None:
+            self._dispatch.strays += 1
+        elif self._dispatch.metadata is None:
+            self.metadata = data
+            self._dispatch.set_metadata(data)
 
     def _check_stop(self, now: float) -> None:
         """Begin to drain when asked to, and end the drain when it takes too long."""

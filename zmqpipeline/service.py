@@ -15,7 +15,7 @@ from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.role import Role
 from zmqpipeline.stopping import DRAIN, NOW
-from zmqpipeline.wire import binding, envelope, messages, sockets
+from zmqpipeline.wire import binding, envelope, limits, messages, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 #: libzmq's REQ reads past a message that does not begin with an empty frame, and its session lets such a
 #: message through only if the first frame has the four bytes of a correlation id (req.cpp).
 PROBE = (b"PING", b"", b"")
-#: the largest request or answer, in bytes: beyond the socket's limit libzmq only cuts the connection
-MAX_FRAME = sockets.MAX_MESSAGE_SIZE - 64 * 1024
+#: what is kept free of a frame for what the broker adds, in bytes
+SPARE = 64 * 1024
+#: the largest request or answer by default, in bytes: of one beyond its limit libzmq only cuts the connection
+MAX_FRAME = limits.MAX_MESSAGE_SIZE - SPARE
 #: what a FAIL message says in ``error`` when the worker's own code failed, and when a request is none
 REMOTE, INVALID = "remote", "invalid"
 

@@ -26,8 +26,8 @@ from zmqpipeline.errors import (
     UnknownTaskTypeError,
     WorkerLostError,
 )
-from zmqpipeline.service import MAX_FRAME, REMOTE, open_header
-from zmqpipeline.wire import envelope, messages, serializer, sockets
+from zmqpipeline.service import REMOTE, SPARE, open_header
+from zmqpipeline.wire import envelope, limits, messages, serializer, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +75,9 @@ class ServiceClient:
         if the address or the task type is not one
 
     """
+
+    #: the largest message that it takes, in bytes, at least 1 MiB; the Service and its workers need the same
+    max_message_size: int = limits.MAX_MESSAGE_SIZE
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.serviceclient")
 
@@ -169,20 +172,22 @@ class ServiceClient:
             self.logger.warning("lost the broker at %s", self.endpoint)
             self.close()
         if self._connection is None:
-            self._connection = _Connection(self.context, self.endpoint, self._id_prefix)
+            self._connection = _Connection(
+                self.context, self.endpoint, self._id_prefix, self.max_message_size
+            )
         return self._connection
 
     def _packed(self, items: list[dict[Any, Any]], task: str, *, many: bool) -> dict[int, bytes]:
-        frames = {}
+        frames, most = {}, self.max_message_size - SPARE
         for index, item in enumerate(items):
             self._numbers += 1
             where = f"data[{index}]" if many else "data"
             message = envelope.Message(messages.MESSAGE_TYPE_DATA, task, id=self._numbers)
             message.body = serializer.serialize(item, where)
             frame = envelope.encode(message)
-            if len(frame) > MAX_FRAME:
+            if len(frame) > most:
                 raise SerializationError(
-                    f"{where} takes {len(frame)} bytes and {MAX_FRAME} are allowed: send it in parts"
+                    f"{where} takes {len(frame)} bytes and {most} are allowed: send it in parts"
                 )
             frames[self._numbers] = frame
         return frames
@@ -213,10 +218,14 @@ class _Connection:
         the broker's frontend
     prefix
         what the identity begins with
+    max_message_size
+        the largest message that it takes, in bytes
 
     """
 
-    def __init__(self, context: Context | None, endpoint: EndpointAddress, prefix: str) -> None:
+    def __init__(
+        self, context: Context | None, endpoint: EndpointAddress, prefix: str, max_message_size: int
+    ) -> None:
         self.identity = f"{prefix}{uuid.uuid4().hex}"
         self._own = zmq.Context() if context is None else None
         self._pid = os.getpid()
@@ -224,6 +233,7 @@ class _Connection:
             self._own or context or zmq.Context.instance(),
             zmq.DEALER,
             identity=self.identity.encode(errors="replace"),
+            max_message_size=max_message_size,
         )
         self._watch = sockets.Watch(self._socket, endpoint)
         self._went = False

@@ -40,7 +40,7 @@ class TaskSource:
     task
         the program's task
     max_message
-        the largest dictionary that a worker takes, packed, in bytes
+        the largest frame that workers and collector take, in bytes
     user_code
         the context for calls of the program's methods, which may be interrupted
 
@@ -61,7 +61,7 @@ class TaskSource:
         self.gated = cls.is_available_for_handling is not Task.is_available_for_handling
         self.last_ack: dict[str, Any] = {}
         self._name = cls.__qualname__
-        self._max_message = max_message
+        self.max_message = max_message
         self._user_code = user_code or nullcontext()
         self._metadata: dict[str, Any] = {}
         self._packer = serializer.make_packer(autoreset=False)
@@ -227,13 +227,14 @@ class TaskSource:
 
     def _check_large(self, packed: bytes, count: int) -> None:
         """Refuse what no worker could take, or unpack."""
-        limit = self._max_message - ENVELOPE_BYTES
+        limit = self.max_message - ENVELOPE_BYTES
         if len(packed) > limit:
             largest = max(len(cut(packed, place, 1)) for place in range(count))
             if largest > limit:
                 raise SerializationError(
                     f"{self._name}.handle returned a dictionary of {largest} bytes packed, "
-                    f"more than a worker takes ({limit} bytes): hand out a reference to it instead"
+                    f"more than workers and collector take ({limit} bytes): "
+                    f"hand out a reference to it instead, or raise max_message_size in all roles"
                 )
         if count > 1 or len(packed) < OWN_FRAME:  # else it is not unpacked inside anything
             serializer.check_depth(packed, count)

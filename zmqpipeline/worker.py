@@ -240,8 +240,6 @@ class Worker(DeclaredRole, abc.ABC):
                 self.init_worker()
                 self._begin()
             self._event("started")
-        if self._assignment.max_message is not None:
-            self._shared.max_message = self._assignment.max_message
         self._heartbeat = Heartbeat(
             self.context,
             self.endpoint,
@@ -340,7 +338,7 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _finished(self, execution: Execution, seconds: float) -> None:
         """Send what one hand has done, learn the pace, and ask for more or for less."""
-        size = execution.sent + self._reporter.report(self._assignment, execution, self._shared.max_message)
+        size = execution.sent + self._reporter.report(self._assignment, execution, self._assignment.largest)
         self._shared.backlog = bool(self._results)
         self._credit.measured(max(execution.position, 1), seconds, size)
         with self._shared.lock:

@@ -25,6 +25,12 @@ class Fate(enum.Enum):
         "in a call that keeps the interpreter's lock, or stopped; it gets nothing until it is heard again"
     )
 
+    #: it takes less than it may be sent: such a task would cut its connection, and look as if it killed it
+    NARROW = (
+        "a worker of {task} ({who}) takes messages of at most {count} bytes, fewer than it may be sent: "
+        "set max_message_size of both alike"
+    )
+
     @property
     def is_trouble(self) -> bool:
         """Whether somebody should look at it."""
@@ -35,7 +41,7 @@ class Fate(enum.Enum):
 class News:
     """What has become of a worker, and how many tasks that concerns.
 
-    They were taken back; but a silent one still has them.
+    They were taken back; but a silent one still has them. Where the text says so, it is a number of bytes.
     """
 
     fate: Fate

@@ -83,6 +83,7 @@ class Roster:
         self.link = link
         self._run = run
         self._options = options
+        self._max_result = options.max_message  #: what the collector takes, as far as is known
         self._source = source
 
     def sender(self, address: bytes, message: Message, now: float) -> Peer | None:
@@ -123,7 +124,7 @@ class Roster:
             peer.info = info
         limits = {
             "protocol": PROTOCOL_VERSION,
-            "max_message": self._options.max_message,
+            "max_message": self._max_result,
             "heartbeat": self._options.ping_interval,
         }
         welcome = Message(messages.MESSAGE_TYPE_WELCOME, self.name, limits, run=self._run)
@@ -131,6 +132,13 @@ class Roster:
         peer.welcomed = self.send(peer.address, welcome) is Outcome.SENT
         if peer.welcomed:
             self._continue(peer)
+
+    def limit_results(self, largest: int) -> None:
+        """Take in how large a frame the collector takes, and tell those who were told something else."""
+        self._max_result = largest
+        for peer in list(self.peers.values()):
+            if peer.welcomed:
+                self.hello(peer, peer.info)
 
     def credit(self, peer: Peer, message: Message) -> None:
         """Note how much room a worker has; what it said before that may come later, by another connection."""

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.intervals import Intervals, Range
 from zmqpipeline.wire import messages
-from zmqpipeline.wire.envelope import Message
+from zmqpipeline.wire.envelope import OWN_FRAME, Message, part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 #: how long the collector waits for a confirmation before it sends ACKs again, in seconds
 CONFIRM_TIMEOUT = 1.0
 #: ACKs that were not sent yet become one, of so many ranges at the most
 _MOST_RANGES = 1000
+#: what is said to several tasks goes in ACKs of about so many bytes, unless it is that much for a single one
+_PORTION = OWN_FRAME
 
 
 class Settlement:
@@ -123,6 +125,10 @@ class Settlement:
         """
         if not ranges:
             return
+        if feedback is not None and len(portions := list(_portions(feedback))) > 1:
+            for place, count in portions:
+                self.settle(task, part(ranges, place, count), feedback=feedback[place : place + count])
+            return
         known = self._settled.setdefault(task, Intervals())
         for first, count in ranges:
             known.add(first, count)
@@ -212,3 +218,14 @@ class Settlement:
     def has_unsent(self) -> bool:
         """Whether ACKs wait to be sent."""
         return self._unsent > 0
+
+
+def _portions(said: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Divide what is said into portions for one ACK each: the place of the first one, and how many."""
+    start = size = 0
+    for place, words in enumerate(said):
+        if place > start and size + len(words) > _PORTION:
+            yield start, place - start
+            start, size = place, 0
+        size += len(words)
+    yield start, len(said) - start

@@ -16,7 +16,7 @@ from zmqpipeline.delivery.ports import NO_JOURNAL
 from zmqpipeline.delivery.roster import Peer, Roster
 from zmqpipeline.delivery.suspicion import Suspicion
 from zmqpipeline.wire import messages
-from zmqpipeline.wire.envelope import Message
+from zmqpipeline.wire.envelope import ENVELOPE_BYTES, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +167,14 @@ class TaskBook:
         for batch in self.ledger.held_by(COLLECTOR):
             batch.number = 0
 
+    def collector_takes(self, largest: int) -> None:
+        """Take in how large a frame the collector takes: workers have to know before they get a task.
+
+        A task may be no larger either, because one that has failed goes to the collector.
+        """
+        self.source.max_message = min(self._options.max_message, largest)
+        self.roster.limit_results(largest)
+
     # -- what is due --------------------------------------------------------
 
     def hand_out(self, now: float) -> bool:
@@ -188,6 +196,8 @@ class TaskBook:
                     error=batch.error,
                     body=batch.body,  # what the task was, beside what became of it
                 )
+                if len(batch.body) > self.source.max_message - ENVELOPE_BYTES:
+                    report.body = b"\x80"  # this collector takes less than the one before it; an empty map
                 if not self._link.to_collector(report):
                     return
                 batch.number = 1
@@ -249,6 +259,9 @@ class TaskBook:
             # HELLOs of two connections may change places: then the one that was lost lives, and is to know
             self.roster.reset(address)
         self.suspicion.absolve(peer)
+        largest = peer.info.get("max_message")
+        if type(largest) is int and largest < self._options.max_message:
+            self.news.append(News(Fate.NARROW, self.name, peer, largest))
 
     def _on_empty(self, peer: Peer, _message: Message, _now: float) -> None:
         self.roster.empty(peer)

@@ -1,0 +1,11 @@
+"""How much a role takes from whoever connects to it, where nothing else is said."""
+
+from __future__ import annotations
+
+#: the largest frame that a socket takes, in bytes
+MAX_MESSAGE_SIZE = 64 * 1024 * 1024
+#: no role may take less, in bytes: errors and lists of ids always fit
+SMALLEST_MAX_MESSAGE = 1024 * 1024
+#: workers send no data to a distributor, so its sockets for them take frames of no more bytes: 100 000 ranges
+#: of ids fit, and errors
+MAX_CONTROL = 2 * 1024 * 1024
