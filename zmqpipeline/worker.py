@@ -22,7 +22,7 @@ from zmqpipeline.reporting import Reporter
 from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT, TASK_TYPE
-from zmqpipeline.wire import envelope, serializer, sockets
+from zmqpipeline.wire import envelope, messages, serializer, sockets
 
 if TYPE_CHECKING:
     from zmqpipeline.delivery.assignment import Work
@@ -329,6 +329,8 @@ class Worker(DeclaredRole, abc.ABC):
     # -- sending --------------------------------------------------------------
 
     def _tell(self, message: Message) -> None:
+        if message.run is None and message.type == messages.MESSAGE_TYPE_RETURN:
+            return  # it has met nobody who could have given it anything
         self._reporter.tell(message)
 
     def _watched(self, hand: int, execution: Execution) -> Execution:

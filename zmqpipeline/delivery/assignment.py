@@ -106,7 +106,7 @@ class Assignment:
 
     def _hear(self, message: Message) -> None:
         """Take in what brings no tasks."""
-        if message.type == messages.MESSAGE_TYPE_WELCOME:
+        if message.type == messages.MESSAGE_TYPE_WELCOME and message.run and self.run in (None, message.run):
             self.run = message.run
             self._take_limits(message.data if isinstance(message.data, dict) else {})
         elif message.type == messages.MESSAGE_TYPE_RESET:

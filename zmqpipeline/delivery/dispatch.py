@@ -104,12 +104,14 @@ class Dispatch:
     def from_collector(self, message: Message, now: float) -> None:
         """Take in a message of the collector."""
         kind = message.type
+        greets = kind == messages.MESSAGE_TYPE_HELLO and bool(message.life)
+        if not greets and (message.run != self._run or not message.life or message.life != self.life):
+            self.strays += 1
+            return
         for book in self.books.values():
             book.overdue.heard(now)
-        if kind == messages.MESSAGE_TYPE_HELLO and message.life:
-            self._greet_collector(message.life, message, now)
-        elif message.run != self._run or message.life != self.life:
-            self.strays += 1
+        if greets:
+            self._greet_collector(message.life or "", message, now)
         elif kind == messages.MESSAGE_TYPE_READY:
             self.collector_ready = True
         elif kind == messages.MESSAGE_TYPE_ACK:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.ports import Outcome
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MAX_CREDIT = 100_000
 
 
+#: of what a worker says of itself so many things are kept, texts of so many characters
+MOST_INFO, LONGEST_INFO = 16, 256
 #: a worker whose heartbeat lost its connection, and that says nothing itself, is gone after so many ticks
 MUTE_TICKS = 3
 #: what a heartbeat may say for its worker
@@ -95,11 +98,10 @@ class Roster:
                 self.strays += 1
                 return None
         peer = self.peers.get(address)
-        greets = message.type == messages.MESSAGE_TYPE_HELLO
-        if message.run is not None and message.run != self._run and not greets:
+        if message.run != self._run and not _needs_no_run(message, voice):
             self.strays += 1
-            if peer is None:
-                self.reset(address)
+            if (peer is None and message.type != messages.MESSAGE_TYPE_GOODBYE) or (peer and peer.lockstep):
+                self.reset(address)  # one in lock step waits for some answer
             return None
         if peer is None:
             peer = self._meet(address, message)
@@ -121,7 +123,7 @@ class Roster:
     def hello(self, peer: Peer, info: Any) -> None:
         """Welcome a worker; START follows when its tasks may begin."""
         if isinstance(info, dict):
-            peer.info = info
+            peer.info = dict(islice(filter(_is_short, info.items()), MOST_INFO))
         limits = {
             "protocol": PROTOCOL_VERSION,
             "max_message": self._max_result,
@@ -312,3 +314,23 @@ class Roster:
         ping = Message(messages.MESSAGE_TYPE_HEARTBEAT, self.name, run=self._run)
         if self.send(peer.address, ping) is Outcome.GONE:
             self.unreachable(peer)
+
+
+def _needs_no_run(message: Message, voice: bytes) -> bool:
+    """Tell whether a message counts though it is not of this run: who greets does not know it yet."""
+    kind = message.type
+    if kind == messages.MESSAGE_TYPE_HELLO:
+        return True
+    if message.run is not None or voice:
+        return False
+    if kind == messages.MESSAGE_TYPE_READY:
+        return message.credit is None  # in lock step: it echoes the run in its results
+    return kind in {messages.MESSAGE_TYPE_EMPTY, messages.MESSAGE_TYPE_GOODBYE}
+
+
+def _is_short(item: tuple[Any, Any]) -> bool:
+    """Tell whether a worker may say this of itself: it is kept as long as the worker is there."""
+    name, value = item
+    if not isinstance(name, str) or len(name) > LONGEST_INFO:
+        return False
+    return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= LONGEST_INFO)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 CONFIRM_TIMEOUT = 1.0
 #: ACKs that were not sent yet become one, of so many ranges at the most
 _MOST_RANGES = 1000
+#: what names a task type of the run; the rest is about the run itself
+_OF_A_TASK = {messages.MESSAGE_TYPE_DATA, messages.MESSAGE_TYPE_FAILURE}
 #: what is said to several tasks goes in ACKs of about so many bytes, unless it is that much for a single one
 _PORTION = OWN_FRAME
 
@@ -82,7 +84,7 @@ class Settlement:
 
     def belongs(self, message: Message) -> bool:
         """Tell whether a message is of the present run and one of its task types, and count it if not."""
-        is_known = message.task in self._settled or not message.task
+        is_known = message.task in self._settled or (not message.task and message.type not in _OF_A_TASK)
         if is_known and self.run is not None and message.run == self.run:
             return True
         self.strays += 1
@@ -207,7 +209,8 @@ class Settlement:
 
     def is_goodbye(self, message: Message) -> bool:
         """Tell whether a message is the distributor's answer to :meth:`goodbye`."""
-        return message.type == messages.MESSAGE_TYPE_GOODBYE and message.life == self.life
+        is_ours = message.life == self.life and message.run == self.run
+        return is_ours and message.type == messages.MESSAGE_TYPE_GOODBYE
 
     @property
     def unconfirmed(self) -> int:
