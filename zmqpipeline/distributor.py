@@ -78,6 +78,10 @@ class Distributor(Role):
 
     #: how often ``on_progress`` is called, in seconds
     progress_interval: float = 0.2
+    #: the most workers of one task type that are there at a time; others wait
+    max_peers: int = limits.MAX_PEERS
+    #: the most workers of one task type that are met in a second; others wait
+    max_hellos: int = limits.MAX_HELLOS
 
     def __init__(  # noqa: PLR0913 - the tutorial's four, and two by keyword
         self,
@@ -188,6 +192,8 @@ class Distributor(Role):
             ping_interval=self.heartbeat_interval,
             patience=self.heartbeat_timeout,
             max_message=self.max_message_size,
+            max_peers=self.max_peers,
+            max_hellos=self.max_hellos,
             jitter=lambda: 0.5 + os.urandom(1)[0] / 255,  # the module random takes its time to import
         )
         self._link = SocketLink(self._is_stalled)
@@ -341,7 +347,7 @@ class Distributor(Role):
 
     def _check_workers(self, now: float) -> None:
         """Take back the tasks of the workers whose connection has ended."""
-        for name, address in self._connections.ended():
+        for name, address in dict.fromkeys(self._connections.ended()):
             self._dispatch.connection_gone(name, address)
         for host, pid in self._ends.due(now):
             self._dispatch.process_ended(host, pid)
@@ -378,15 +384,10 @@ class Distributor(Role):
         return Journal(self.journal, {name: type(task).__qualname__ for name, task in self.tasks.items()})
 
     def _resume(self, journal: Journal, sources: dict[str, TaskSource]) -> None:
-        from zmqpipeline.resumption import resume  # noqa: PLC0415
+        from zmqpipeline.resumption import resume_and_tell  # noqa: PLC0415
 
-        resume(journal, self._dispatch, sources)
+        resume_and_tell(journal, self._dispatch, sources, self.logger)
         self.metadata = self._dispatch.metadata or {}
-        if journal.past.epoch:
-            self.logger.info(
-                "resuming the run of the journal %s: %d tasks are acknowledged, %d are handed out again",
-                journal.path, self._dispatch.acknowledged, self._dispatch.open_count,
-            )  # fmt: skip
 
     # -- tasks --------------------------------------------------------------
 

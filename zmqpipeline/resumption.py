@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zmqpipeline.journalfile import damaged
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Mapping
 
     from zmqpipeline.delivery.dispatch import Dispatch
@@ -56,6 +57,18 @@ def resume(journal: Written, dispatch: Dispatch, sources: Mapping[str, TaskSourc
         dispatch.resume(past)
     except (LookupError, TypeError, ValueError) as error:
         raise damaged(journal.path, error) from error
+
+
+def resume_and_tell(
+    journal: Written, dispatch: Dispatch, sources: Mapping[str, TaskSource], logger: logging.Logger
+) -> None:
+    """Do the same, and log it."""
+    resume(journal, dispatch, sources)
+    if journal.past.epoch:
+        logger.info(
+            "resuming the run of the journal %s: %d tasks are acknowledged, %d are handed out again",
+            journal.path, dispatch.acknowledged, dispatch.open_count,
+        )  # fmt: skip
 
 
 def _counters(book: TaskBook, source: TaskSource) -> Callable[[], list[Any]]:

@@ -39,6 +39,7 @@ _MAX_TASK = 1024
 _CLIENT_HIGH_WATER_MARK = 2048
 #: messages that are taken from one socket before the other has its turn
 _TURN = 1000
+_CROWDED = "%s: there are %d workers, and others wait until one goes: if they are yours, raise max_peers"
 #: how often junk is logged, in seconds
 _JUNK_INTERVAL = 10.0
 
@@ -132,6 +133,10 @@ class Service(Role):
     max_bytes: int = Limits.max_bytes
     #: how often it is probed whether clients and workers are still connected, in seconds
     probe_interval: float = Limits.probe_interval
+    #: the most workers that are there at a time; others wait
+    max_peers: int = limits.MAX_PEERS
+    #: the most workers that are met in a second; others wait
+    max_hellos: int = limits.MAX_HELLOS
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.service")
     _finishes: ClassVar[str] = "the requests that run"
@@ -156,6 +161,8 @@ class Service(Role):
             self.max_client_requests,
             self.max_bytes,
             self.probe_interval,
+            self.max_peers,
+            self.max_hellos,
         )
         self._frontend = self._listen(self.frontend_endpoint, _CLIENT_HIGH_WATER_MARK)
         self._backend = self._listen(self.backend_endpoint, sockets.HIGH_WATER_MARK)
@@ -189,6 +196,8 @@ class Service(Role):
             if brokerage.draining and (brokerage.settled or self._level >= NOW or now >= give_up):
                 brokerage.finish()
                 return
+            if brokerage.is_crowded(now):
+                self.logger.warning(_CROWDED, self._subject(), self.max_peers)
             due = brokerage.expire(now)
             until = min(brokerage.probe(now), give_up, *([] if due is None else [due]))
 

@@ -28,6 +28,8 @@ QUICK = 0.00002
 LIGHT = 16 * 1024
 #: a batch is closed, and a single one made next, once they took so long, in seconds
 SLOW_HANDLE = 0.0001
+#: of how many workers a task keeps the addresses: anybody who connects and goes leaves another one
+MOST_ADDRESSES = 100_000
 #: a packer that has grown larger than this is replaced, in bytes
 KEEP_BUFFER = 4 * 1024 * 1024
 
@@ -108,7 +110,8 @@ class TaskSource:
 
     def joined(self, address: bytes) -> None:
         """Let the task know of a worker."""
-        self.task.client_addresses.add(address)
+        if len(self.task.client_addresses) < MOST_ADDRESSES:
+            self.task.client_addresses.add(address)
 
     def fill(self, limit: int, address: bytes) -> tuple[bytes, int]:
         """Call handle() until there are enough, in number or in bytes, it gets slow, or there are no more.

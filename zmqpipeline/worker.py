@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
 
+#: a HELLO that finds no answer is said again after so long, in seconds, then after twice that, and so on
+HELLO_PAUSE, HELLO_LONGEST = 3.0, 60.0
 _DRAIN = 16
 _ALL = 100_000
 #: a worker that has waited for so long, in seconds, begins with the first task that comes; another one reads
@@ -149,6 +151,8 @@ class Worker(DeclaredRole, abc.ABC):
         self._assignment = Assignment(str(self.task_type))
         self._shared = Shared(self._assignment, self.worker_id, self._executions, self._requeue)
         self._greeted = False
+        self._hello_pause = HELLO_PAUSE
+        self._hello_at = time.monotonic() + HELLO_PAUSE
         self._tell(self._assignment.hello(self._info()))
         self._poll_set = self._poller(self.worker, *self._inner_sockets())
         self._writing = (False, False)
@@ -165,8 +169,8 @@ class Worker(DeclaredRole, abc.ABC):
                 self._follow(now)
                 if self._stopping(now):
                     break
-                if self._assignment.started and not self._greeted:
-                    self._greet()
+                if not self._greeted:
+                    self._get_on(now)
                 self._shared.backlog = not self._results.flush()
                 self._to_distributor.flush()
                 self._announce(self._waits_for, self._assignment.strays)
@@ -228,6 +232,15 @@ class Worker(DeclaredRole, abc.ABC):
         for frames in sockets.receive(self.worker, _ALL):
             self._take(frames)
         return self._assignment.ended
+
+    def _get_on(self, now: float) -> None:
+        """Go on from HELLO: to the first task, or to another HELLO if the first one was dropped."""
+        if self._assignment.started:
+            self._greet()
+        elif self._assignment.run is None and now >= self._hello_at and self._watch.connections:
+            self._hello_pause = min(2 * self._hello_pause, HELLO_LONGEST)
+            self._hello_at = now + self._hello_pause
+            self._tell(self._assignment.hello(self._info()))
 
     def _greet(self) -> None:
         """Answer START: prepare, then ask for tasks."""

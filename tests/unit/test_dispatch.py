@@ -568,6 +568,18 @@ def test_a_lockstep_worker_is_gone_with_its_connection() -> None:
     assert [departure.peer.address for departure in case.dispatch.news()] == [A]
 
 
+def test_nobody_is_asked_when_a_stranger_goes() -> None:
+    case = Case(t=(4, []))
+    case.collector()
+    worker = case.worker("t")
+    case.link.to(worker)
+    case.dispatch.from_worker("t", B, Message("RDY", "t", run=RUN, credit=1), case.now)
+    case.dispatch.connection_gone("t", B)
+    assert case.link.to(worker) == []
+    case.dispatch.connection_gone("t", None)
+    assert kinds(case.link.to(worker)) == ["HEARTBEAT"]
+
+
 def test_workers_are_asked_for_by_the_tick() -> None:
     case = Case(t=(4, []))
     case.collector()

@@ -137,7 +137,8 @@ class Dispatch:
             peer = book.peers.get(address)
             if peer is not None and peer.lockstep:
                 book.lost(address)
-            book.roster.voice_gone(address)
+            if not book.roster.voice_gone(address) and peer is None:
+                return  # a stranger's: thousands may go, and to ask every worker each time takes long
         book.probe()
 
     def news(self) -> list[News]:

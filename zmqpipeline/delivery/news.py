@@ -31,6 +31,12 @@ class Fate(enum.Enum):
         "set max_message_size of both alike"
     )
 
+    #: there are as many as there may be
+    CROWDED = (
+        "there are {count} workers of {task}, and others wait until one goes: if they are yours, "
+        "raise max_peers of the Distributor"
+    )
+
     @property
     def is_trouble(self) -> bool:
         """Whether somebody should look at it."""
@@ -41,7 +47,7 @@ class Fate(enum.Enum):
 class News:
     """What has become of a worker, and how many tasks that concerns.
 
-    They were taken back; but a silent one still has them. Where the text says so, it is a number of bytes.
+    They were taken back; but a silent one still has them. In some texts it is a number of something else.
     """
 
     fate: Fate

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from zmqpipeline.delivery.admission import Admission, Bucket
 from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import PROTOCOL_VERSION, Message
@@ -75,6 +76,7 @@ class Roster:
     def __init__(self, name: str, link: Link, run: str, options: Options, source: Source) -> None:
         self.name = name
         self.peers: dict[bytes, Peer] = {}
+        self._processes: dict[Any, bytes] = {}  #: the last address of each process
         self.met = False  #: whether a worker was ever there
         self.ending = False
         self.strays = 0  #: messages that made no sense
@@ -82,6 +84,9 @@ class Roster:
         self.gone: list[bytes] = []
         #: until when nobody is lost because he cannot be reached; 0 if not at all
         self._lenient_until = 0.0
+        #: who has come and was not let in yet, with its greeting
+        self.admission: Admission[Message] = Admission(options.max_peers, options.max_hellos)
+        self._greetings = Bucket(options.max_hellos)  #: for those that are known
         self._metadata: dict[str, Any] | None = None
         self.link = link
         self._run = run
@@ -104,34 +109,35 @@ class Roster:
                 self.reset(address)  # one in lock step waits for some answer
             return None
         if peer is None:
-            peer = self._meet(address, message)
+            peer = self._meet(address, message, now)
+        elif message.type == messages.MESSAGE_TYPE_HELLO and not self._greetings.take(now):
+            peer.welcomed = False  # it is greeted again by the tick: the answer may be large
+            self.strays += 1
+            return None
         if peer is not None:
             peer.heard, peer.suspect, peer.mute = now, False, 0
             peer.voice = voice or peer.voice
         return peer
 
-    def voice_gone(self, address: bytes) -> None:
-        """Note that a connection is gone, which may be that of a heartbeat.
+    def voice_gone(self, address: bytes) -> bool:
+        """Note that a connection is gone; tell whether it was that of a heartbeat.
 
         libzmq cannot ping a worker behind data that it does not take, so whether one is stopped, or its host
         dead, shows at the connection of its heartbeat, where nothing waits.
         """
+        self.admission.forget(address)
         for peer in self.peers.values():
             if peer.voice == address:
                 peer.mute = 1
+                return True
+        return False
 
     def hello(self, peer: Peer, info: Any) -> None:
         """Welcome a worker; START follows when its tasks may begin."""
         if isinstance(info, dict):
-            peer.info = dict(islice(filter(_is_short, info.items()), MOST_INFO))
-        limits = {
-            "protocol": PROTOCOL_VERSION,
-            "max_message": self._max_result,
-            "heartbeat": self._options.ping_interval,
-        }
-        welcome = Message(messages.MESSAGE_TYPE_WELCOME, self.name, limits, run=self._run)
+            peer.info = _shortened(info)
         peer.started = False
-        peer.welcomed = self.send(peer.address, welcome) is Outcome.SENT
+        peer.welcomed = self.send(peer.address, self._welcome()) is Outcome.SENT
         if peer.welcomed:
             self._continue(peer)
 
@@ -171,6 +177,10 @@ class Roster:
         self.ending = True
         for peer in list(self.peers.values()):
             self.end_peer(peer)
+        for address, greeting in self.admission.everybody():  # there is room enough to tell them this
+            if greeting.type == messages.MESSAGE_TYPE_HELLO:
+                self.send(address, self._welcome())
+            self.send(address, Message(messages.MESSAGE_TYPE_END, self.name, run=self._run))
 
     def end_peer(self, peer: Peer) -> None:
         """Tell one worker that the run is over, if it may be told something."""
@@ -234,15 +244,24 @@ class Roster:
         else:
             self.gone.append(peer.address)
 
-    def former(self, peer: Peer) -> list[bytes]:
-        """List the addresses that the process of a worker had before it connected again."""
-        process = peer.info.get("process")
-        others = [p for p in self.peers.values() if p is not peer and process is not None]
-        return [other.address for other in others if other.info.get("process") == process]
+    def former(self, peer: Peer) -> bytes | None:
+        """Find the address that the process of a worker had before it connected again."""
+        other = self._of_process(peer)
+        if len(self._processes) > 2 * len(self.peers) + 100:  # those that have gone are still in it
+            known = {other.info.get("process"): other.address for other in self.peers.values()}
+            self._processes = known
+        self._processes[peer.info.get("process")] = peer.address
+        return None if other is None or other is peer else other.address
 
     def is_back(self, lost: Peer) -> bool:
         """Tell whether the process of a worker whose connection has ended has another one."""
-        return bool(self.former(lost))
+        return self._of_process(lost) not in {None, lost}
+
+    def _of_process(self, peer: Peer) -> Peer | None:
+        process = peer.info.get("process")
+        other = self.peers.get(self._processes.get(process, b""))
+        is_same = other is not None and process is not None and other.info.get("process") == process
+        return other if is_same else None
 
     def probe(self) -> None:
         """Ask the sockets who is there, whoever was heard when; a lock-step worker cannot be asked."""
@@ -275,8 +294,16 @@ class Roster:
         """Tell a worker that it is not known (any more): it begins again."""
         self.send(address, Message(messages.MESSAGE_TYPE_RESET, self.name, run=self._run))
 
-    def _meet(self, address: bytes, message: Message) -> Peer | None:
-        """Make a stranger's acquaintance, if it introduces itself."""
+    def _welcome(self) -> Message:
+        limits = {
+            "protocol": PROTOCOL_VERSION,
+            "max_message": self._max_result,
+            "heartbeat": self._options.ping_interval,
+        }
+        return Message(messages.MESSAGE_TYPE_WELCOME, self.name, limits, run=self._run)
+
+    def _meet(self, address: bytes, message: Message, now: float) -> Peer | None:
+        """Make a stranger's acquaintance, if it introduces itself and there is room for it."""
         if message.task not in {"", self.name}:
             self.strays += 1  # it is at the wrong address
             return None
@@ -287,13 +314,29 @@ class Roster:
             peer.lockstep = peer.started = True
         elif message.type != messages.MESSAGE_TYPE_HELLO:
             self.strays += 1
-            if message.type != messages.MESSAGE_TYPE_GOODBYE:
+            if message.type == messages.MESSAGE_TYPE_GOODBYE:
+                self.admission.forget(address)
+            else:
                 self.reset(address)
+            return None
+        if not self._admits(peer, message, now):
             return None
         self.peers[address] = peer
         self.met = True
         self._source.joined(address)
         return peer
+
+    def _admits(self, peer: Peer, message: Message, now: float) -> bool:
+        """Tell whether somebody new is let in now; if not, its greeting is taken in later."""
+        is_news = peer.address not in self.admission
+        info = _shortened(message.data) if isinstance(message.data, dict) else {}
+        greeting = Message(message.type, message.task, info, message.run)
+        if self.admission.comes(peer.address, greeting, len(self.peers), now):
+            return True
+        self.strays += is_news
+        if peer.lockstep and peer.address not in self.admission:
+            self.reset(peer.address)  # it waits for some answer
+        return False
 
     def _continue(self, peer: Peer) -> None:
         if self.ending:
@@ -328,8 +371,13 @@ def _needs_no_run(message: Message, voice: bytes) -> bool:
     return kind in {messages.MESSAGE_TYPE_EMPTY, messages.MESSAGE_TYPE_GOODBYE}
 
 
+def _shortened(info: dict[Any, Any]) -> dict[str, Any]:
+    """Take what a worker says of itself; it is kept as long as the worker is there."""
+    return dict(islice(filter(_is_short, info.items()), MOST_INFO))
+
+
 def _is_short(item: tuple[Any, Any]) -> bool:
-    """Tell whether a worker may say this of itself: it is kept as long as the worker is there."""
+    """Tell whether a worker may say this of itself."""
     name, value = item
     if not isinstance(name, str) or len(name) > LONGEST_INFO:
         return False

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from zmqpipeline.delivery.admission import SAY_INTERVAL
 from zmqpipeline.delivery.gate import Gate
 from zmqpipeline.delivery.handout import Handout
 from zmqpipeline.delivery.ledger import COLLECTOR, Ledger
@@ -89,6 +91,7 @@ class TaskBook:
         self.overdue = Overdue(ledger, options)
         self.handout = Handout(run, source, self.gate, ledger, self.roster, self.suspicion, options, journal)
         self.overtime = Overtime(ledger, source, options)
+        self._narrow_said_at = -math.inf
         #: what has become of workers, for the log
         self.news: list[News] = []
         self._handlers: dict[str, Callable[[Peer, Message, float], None]] = {
@@ -204,6 +207,10 @@ class TaskBook:
 
     def tick(self, now: float) -> None:
         """Ping who was silent, and hand out again what was finished and never acknowledged."""
+        for address, greeting in self.roster.admission.due(len(self.peers), now):
+            self.receive(address, greeting, now)
+        if self.roster.admission.is_crowded(len(self.peers), now):
+            self.news.append(News(Fate.CROWDED, self.name, Peer(b""), len(self.peers)))
         self.overdue.remind(now)
         self._take_back(self.overdue.due())
         for batch in self.suspicion.judge():
@@ -252,15 +259,19 @@ class TaskBook:
 
     # -- workers ------------------------------------------------------------
 
-    def _on_hello(self, peer: Peer, message: Message, _now: float) -> None:
+    def _on_hello(self, peer: Peer, message: Message, now: float) -> None:
         self.roster.hello(peer, message.data)
-        for address in self.roster.former(peer):
-            self.lost(address)
+        former = self.roster.former(peer)
+        if former is not None:
+            self.lost(former)
             # HELLOs of two connections may change places: then the one that was lost lives, and is to know
-            self.roster.reset(address)
+            self.roster.reset(former)
         self.suspicion.absolve(peer)
         largest = peer.info.get("max_message")
-        if type(largest) is int and largest < self._options.max_message:
+        if type(largest) is not int or largest >= self._options.max_message:
+            return
+        if now - self._narrow_said_at >= SAY_INTERVAL:
+            self._narrow_said_at = now
             self.news.append(News(Fate.NARROW, self.name, peer, largest))
 
     def _on_empty(self, peer: Peer, _message: Message, _now: float) -> None:
