@@ -22,6 +22,7 @@ from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT
 from zmqpipeline.wire import envelope, messages, sockets
+from zmqpipeline.wire.limits import UNOPENED
 
 if TYPE_CHECKING:
     from zmqpipeline.role import Socket
@@ -195,7 +196,8 @@ class Collector(DeclaredRole, abc.ABC):
 
     def _receive(self, frames: list[sockets.Frame]) -> None:
         """Take in one message, of a worker or of the distributor."""
-        message = envelope.decode(*frames) if len(frames) <= 2 else None
+        is_small = len(frames) == 1 and len(frames[0]) <= UNOPENED
+        message = envelope.decode(*frames) if is_small or self._settlement.expects(frames) else None
         if message is None:
             self._settlement.strays += 1
         elif message.type == _DATA and self._settlement.belongs(message):

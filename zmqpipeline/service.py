@@ -61,7 +61,10 @@ def open_header(frame: bytes) -> Header | None:
     """
     found: dict[str, object] = {}
     data = b"\x80"  # an empty map
-    unpacker = msgpack.Unpacker(max_buffer_size=len(frame) + 1, strict_map_key=False)
+    # a key, a type, a name and a number are no containers; what says so may say that it is huge
+    unpacker = msgpack.Unpacker(
+        max_buffer_size=len(frame) + 1, strict_map_key=False, max_array_len=0, max_map_len=0
+    )
     unpacker.feed(frame)
     try:
         for _ in range(unpacker.read_map_header()):

@@ -7,15 +7,17 @@ end of each link is played by the test, so that it knows the right ones.
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
 
 from tests.roles.pipelines import GUARD, Pipeline, eventually, running
-from zmqpipeline.wire import envelope
+from zmqpipeline.wire import envelope, serializer
 from zmqpipeline.wire.binding import bind
 from zmqpipeline.wire.envelope import Message
+from zmqpipeline.wire.limits import UNOPENED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +87,9 @@ class Peer:
     def say(self, kind: str, task: str = "", data: Any = None, **fields: Any) -> None:
         self._push.send(envelope.encode(Message(kind, task, {} if data is None else data, **fields)))
 
+    def send(self, frames: list[bytes]) -> None:
+        self._push.send_multipart(frames)
+
     def hears(self, kind: str) -> Message:
         """Wait for a message of a type; others are left out."""
         while (message := opened([self._pull.recv()])).type != kind:
@@ -147,6 +152,40 @@ def test_a_collector_heeds_only_its_own_run(kind: str, wrong: dict[str, Any], wi
         roles.join()
     assert keeper.numbers("T") == [0, 5]
     assert (keeper.failures, keeper.finished) == ([], [2])
+
+
+@pytest.mark.parametrize("run", [None, OTHER])
+@pytest.mark.parametrize("own_frame", [False, True])
+def test_a_large_result_of_another_run_is_not_even_opened(
+    own_frame: bool, run: str | None, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+    decode = envelope.decode
+
+    def noting(*frames: bytes) -> Message | None:
+        decoded.append(len(frames[-1]))
+        return decode(*frames)
+
+    body = serializer.serialize({"r": 0, "b": bytes(2 * UNOPENED)})
+    with collecting(wire) as (keeper, peer, roles):
+
+        def came(count: int) -> bool:
+            return len(keeper.kept) == count and keeper._settlement.strays == 1
+
+        for named in (run, RUN):
+            message = Message("DATA", "T", run=named, ids=[(0, 1)], attempt=1, body=body, n=1)
+            parts = envelope.frames(message) if own_frame else [envelope.encode(message)]
+            with monkeypatch.context() as patched:
+                patched.setattr(envelope, "decode", noting)
+                peer.send(parts)
+                eventually(partial(came, 0 if named == run else 1))
+            assert (max(decoded, default=0) > UNOPENED) is (named == RUN)
+        assert keeper._settlement.strays == 1
+        peer.say("END", **right("END", peer))
+        peer.hears("BYE")
+        peer.say("BYE", run=RUN, life=peer.life)
+        roles.join()
+    assert keeper.numbers("T") == [0]
 
 
 @pytest.mark.parametrize("wrong", [{"run": None}, {"run": OTHER}, {"life": None}, {"life": OTHER}])

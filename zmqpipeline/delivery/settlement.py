@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.intervals import Intervals, Range
 from zmqpipeline.wire import messages
-from zmqpipeline.wire.envelope import OWN_FRAME, Message, part
+from zmqpipeline.wire.envelope import OWN_FRAME, Message, names, part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from zmqpipeline.wire.sockets import Frame
 
 #: how long the collector waits for a confirmation before it sends ACKs again, in seconds
 CONFIRM_TIMEOUT = 1.0
@@ -81,6 +83,14 @@ class Settlement:
                 known.add(first, count)
         self._unsent = len(self._unconfirmed)
         return Message(messages.MESSAGE_TYPE_READY, run=self.run, life=self.life)
+
+    def expects(self, frames: Sequence[Frame]) -> bool:
+        """Tell whether a large message is of this run, or of a distributor that knows this life.
+
+        It is asked before the message is opened: that may take a hundred times its size.
+        """
+        run, life = names(frames[0])
+        return len(frames) <= 2 and (life == self.life or (run is not None and run == self.run))
 
     def belongs(self, message: Message) -> bool:
         """Tell whether a message is of the present run and one of its task types, and count it if not."""
