@@ -22,6 +22,7 @@ from zmqpipeline.role import STRAYS_INTERVAL, DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT
 from zmqpipeline.wire import envelope, messages, sockets
+from zmqpipeline.wire.limits import UNOPENED
 
 if TYPE_CHECKING:
     from zmqpipeline.delivery.intervals import Range
@@ -198,7 +199,8 @@ class Collector(DeclaredRole, abc.ABC):
 
     def _receive(self, frames: list[sockets.Frame]) -> None:
         """Take in one message, of a worker or of the distributor."""
-        message = envelope.decode(*frames) if len(frames) <= 2 else None
+        is_small = len(frames) == 1 and len(frames[0]) <= UNOPENED
+        message = envelope.decode(*frames) if is_small or self._settlement.expects(frames) else None
         if message is None:
             self._settlement.strays += 1
         elif message.type == _DATA and self._settlement.belongs(message):
@@ -291,7 +293,7 @@ class Collector(DeclaredRole, abc.ABC):
     def _note(self, said: list[bytes], answer: Any) -> None:
         """Note what the program has to say to the result that was taken last; to the ones before, nothing."""
         said.extend([feedback.NOTHING] * (Results(*self._current).taken - 1 - len(said)))
-        said.append(feedback.packed(type(self), feedback.together(type(self), {}, answer)))
+        said.append(feedback.packed(self, feedback.together(type(self), {}, answer)))
 
     def _collect_failure(self, message: Message) -> None:
         if message.id is None:

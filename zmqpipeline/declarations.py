@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.errors import DeclarationError, EndpointError
+from zmqpipeline.wire.limits import SMALLEST_MAX_MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,12 +88,18 @@ class Declared:
 
 #: the class attributes of a role that bound how long it takes
 _BOUNDS = ("peer_timeout", "stop_timeout", "announce_interval", "heartbeat_interval", "heartbeat_timeout")
+#: those that bound how much it takes, from which number on, and of what
+_COUNTS = (
+    ("max_message_size", SMALLEST_MAX_MESSAGE, "bytes"),
+    ("max_peers", 1, "workers"),
+    ("max_hellos", 1, "workers in a second"),
+)
 #: and the longest that ZMTP can say for two of them together, in seconds
 _LONGEST_SILENCE = 6553.0
 
 
 def check_bounds(role: Any) -> None:
-    """Check the times that a role's class, or a role, declares.
+    """Check the times and sizes that a role's class, or a role, declares.
 
     Parameters
     ----------
@@ -111,6 +118,14 @@ def check_bounds(role: Any) -> None:
             where = role if isinstance(role, type) else type(role)
             raise DeclarationError(
                 f"class {where.__qualname__}: {name} is {_shown(value)}, expected seconds, a number above 0"
+            )
+    for name, least, unit in _COUNTS:
+        value = inspect.getattr_static(role, name, least)
+        if type(value) is not int or value < least:
+            where = role if isinstance(role, type) else type(role)
+            raise DeclarationError(
+                f"class {where.__qualname__}: {name} is {_shown(value)}, expected {unit}, "
+                f"a whole number from {least}"
             )
     if role.heartbeat_interval + role.heartbeat_timeout > _LONGEST_SILENCE:
         where = role if isinstance(role, type) else type(role)

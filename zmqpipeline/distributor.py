@@ -20,11 +20,12 @@ from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.ends import Ends
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.link import SocketLink
+from zmqpipeline.reception import take_metadata
 from zmqpipeline.role import Role
 from zmqpipeline.source import TaskSource
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import Task
-from zmqpipeline.wire import envelope, messages, sockets
+from zmqpipeline.wire import envelope, limits, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -70,12 +71,17 @@ class Distributor(Role):
 
     logger = logging.getLogger("zmqpipeline.distributor")
     _finishes = "the tasks that are under way"
+    _takes_less: ClassVar[dict[int, int]] = {zmq.ROUTER: limits.MAX_CONTROL}  # workers send no data
 
     #: the registered Task classes by task type, shared by all distributors that have no tasks of their own
     task_classes: ClassVar[dict[str, type[Task]]] = {}
 
     #: how often ``on_progress`` is called, in seconds
     progress_interval: float = 0.2
+    #: the most workers of one task type that are there at a time; others wait
+    max_peers: int = limits.MAX_PEERS
+    #: the most workers of one task type that are met in a second; others wait
+    max_hellos: int = limits.MAX_HELLOS
 
     def __init__(  # noqa: PLR0913 - the tutorial's four, and two by keyword
         self,
@@ -187,6 +193,9 @@ class Distributor(Role):
         self._options = Options(
             ping_interval=self.heartbeat_interval,
             patience=self.heartbeat_timeout,
+            max_message=self.max_message_size,
+            max_peers=self.max_peers,
+            max_hellos=self.max_hellos,
             jitter=lambda: 0.5 + os.urandom(1)[0] / 255,  # the module random takes its time to import
         )
         self._link = SocketLink(self._is_stalled)
@@ -287,17 +296,13 @@ class Distributor(Role):
         return len(received)
 
     def _receive_metadata(self, socket: Socket) -> None:
-        """Take metadata in, and answer; what is not metadata is answered with a failure."""
-        for frames in sockets.receive(socket, 1):  # a REP socket answers before it reads on
-            data, _, kind = messages.get(frames[-1])
-            is_valid = kind == messages.MESSAGE_TYPE_META_DATA and isinstance(data, dict)
-            if not is_valid or not envelope.can_carry(data):  # everybody is to get it
-                socket.send(messages.create_failure(data="expected a METADATA message with a map"))
-                continue
-            socket.send(messages.create_success())
-            if self._dispatch.metadata is None:
-                self.metadata = data
-                self._dispatch.set_metadata(data)
+        """Take the first metadata that come."""
+        data = take_metadata(socket, self.max_message_size)
+        if data is None:
+            self._dispatch.strays += 1
+        elif self._dispatch.metadata is None:
+            self.metadata = data
+            self._dispatch.set_metadata(data)
 
     def _check_stop(self, now: float) -> None:
         """Begin to drain when asked to, and end the drain when it takes too long."""
@@ -341,7 +346,7 @@ class Distributor(Role):
 
     def _check_workers(self, now: float) -> None:
         """Take back the tasks of the workers whose connection has ended."""
-        for name, address in self._connections.ended():
+        for name, address in dict.fromkeys(self._connections.ended()):
             self._dispatch.connection_gone(name, address)
         for host, pid in self._ends.due(now):
             self._dispatch.process_ended(host, pid)
@@ -378,15 +383,10 @@ class Distributor(Role):
         return Journal(self.journal, {name: type(task).__qualname__ for name, task in self.tasks.items()})
 
     def _resume(self, journal: Journal, sources: dict[str, TaskSource]) -> None:
-        from zmqpipeline.resumption import resume  # noqa: PLC0415
+        from zmqpipeline.resumption import resume_and_tell  # noqa: PLC0415
 
-        resume(journal, self._dispatch, sources)
+        resume_and_tell(journal, self._dispatch, sources, self.logger)
         self.metadata = self._dispatch.metadata or {}
-        if journal.past.epoch:
-            self.logger.info(
-                "resuming the run of the journal %s: %d tasks are acknowledged, %d are handed out again",
-                journal.path, self._dispatch.acknowledged, self._dispatch.open_count,
-            )  # fmt: skip
 
     # -- tasks --------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.errors import SerializationError
 from zmqpipeline.wire import serializer
+from zmqpipeline.wire.envelope import ENVELOPE_BYTES, OWN_FRAME
 from zmqpipeline.wire.messages import MESSAGE_TYPE_DATA
 
 if TYPE_CHECKING:
@@ -38,21 +39,34 @@ def together(collector: type, words: Any, answer: Any) -> dict[str, Any]:
     return {**words, **(answer or {})}
 
 
-def packed(collector: type, words: dict[str, Any]) -> bytes:
+def packed(collector: Collector, words: dict[str, Any]) -> bytes:
     """Pack what is said; at once, because the program may use its dictionaries again.
 
     Raises
     ------
     SerializationError
-        if that cannot be done
+        if that cannot be done, or it is too large for a message
 
     """
     try:
-        return serializer.serialize(words)
+        said = serializer.serialize(words)
     except SerializationError as error:
         raise SerializationError(
-            f"{collector.__qualname__}.handle_collection or get_ack_data: {error}"
+            f"{type(collector).__qualname__}.handle_collection or get_ack_data: {error}"
         ) from error
+    if len(said) > OWN_FRAME:
+        _check_size(collector, len(said))
+    return said
+
+
+def _check_size(collector: Collector, size: int) -> None:
+    limit = collector.max_message_size - ENVELOPE_BYTES
+    if size > limit:
+        raise SerializationError(
+            f"{type(collector).__qualname__}.handle_collection or get_ack_data: what they return has {size} "
+            f"bytes packed, more than the distributor takes ({limit} bytes): return a reference instead, "
+            f"or raise max_message_size in all roles"
+        )
 
 
 def speak(collector: Collector, items: Iterator[Any], task: str, said: list[bytes]) -> None:
@@ -74,4 +88,4 @@ def speak(collector: Collector, items: Iterator[Any], task: str, said: list[byte
         words: Any = words_for()
         if answer is not None or type(words) is not dict:
             words = together(cls, words, answer)
-        said.append(packed(cls, words))
+        said.append(packed(collector, words))

@@ -51,7 +51,6 @@ class Shared:
     executions: list[Execution | None]
     #: lets tasks that were taken out of an execution be done by another hand of this worker, or later
     requeue: Callable[[Execution, Work], None]
-    max_message: int = sockets.MAX_MESSAGE_SIZE
     lock: threading.RLock = field(default_factory=threading.RLock)
     #: whether results wait for room to be sent
     backlog: bool = False
@@ -222,7 +221,7 @@ class Heartbeat(threading.Thread):
 
     def _send_done(self, execution: Execution) -> None:
         shared = self._shared
-        execution.sent += self._reporter.report(shared.assignment, execution, shared.max_message)
+        execution.sent += self._reporter.report(shared.assignment, execution, shared.assignment.largest)
 
     def _over(self, execution: Execution, limit: float) -> None:
         """Report that a task has passed its time limit: this attempt has failed."""

@@ -15,7 +15,7 @@ from zmqpipeline.errors import SerializationError
 from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import RUNNING
 from zmqpipeline.task import ENDPOINT
-from zmqpipeline.wire import messages, sockets
+from zmqpipeline.wire import envelope, messages, sockets
 
 if TYPE_CHECKING:
     from zmqpipeline.descriptors import EndpointAddress
@@ -76,9 +76,16 @@ class MetaDataWorker(DeclaredRole, abc.ABC):
         if not isinstance(metadata, dict):
             raise TypeError(f"{name}.get_metadata returned {type(metadata).__name__}, expected a dictionary")
         try:
-            return messages.create_metadata(metadata)
+            payload = messages.create_metadata(metadata)
         except SerializationError as error:
             raise SerializationError(f"{name}.get_metadata: {error}") from error
+        limit = self.max_message_size - envelope.ENVELOPE_BYTES
+        if len(payload) > limit:
+            raise SerializationError(
+                f"{name}.get_metadata returned {len(payload)} bytes packed, more than the other roles take "
+                f"({limit} bytes): return a reference instead, or raise max_message_size in all roles"
+            )
+        return payload
 
     def _ask(self, payload: bytes) -> bool:
         """Make one request, on a socket of its own: a REQ socket whose answer was lost is of no more use."""

@@ -8,6 +8,7 @@ from zmqpipeline.journalfile import damaged
 from zmqpipeline.wire import envelope
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Mapping
 
     from zmqpipeline.delivery.dispatch import Dispatch
@@ -70,6 +71,18 @@ def _check_batches(past: PastTask) -> None:
             raise ValueError(f"the tasks of the batch of {first} cannot be read: {error}") from error
         if not is_whole:
             raise ValueError(f"the batch of {first} does not have {count} tasks")
+
+
+def resume_and_tell(
+    journal: Written, dispatch: Dispatch, sources: Mapping[str, TaskSource], logger: logging.Logger
+) -> None:
+    """Do the same, and log it."""
+    resume(journal, dispatch, sources)
+    if journal.past.epoch:
+        logger.info(
+            "resuming the run of the journal %s: %d tasks are acknowledged, %d are handed out again",
+            journal.path, dispatch.acknowledged, dispatch.open_count,
+        )  # fmt: skip
 
 
 def _counters(book: TaskBook, source: TaskSource) -> Callable[[], list[Any]]:

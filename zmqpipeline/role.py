@@ -22,7 +22,7 @@ from zmqpipeline.declarations import Declared, check_bounds
 from zmqpipeline.errors import Stopped
 from zmqpipeline.peerclock import PeerClock
 from zmqpipeline.stopping import NOW, RUNNING, StopNow, Stopper, UserCode
-from zmqpipeline.wire import binding, envelope, sockets
+from zmqpipeline.wire import binding, envelope, limits, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,12 +60,16 @@ class Role:
     heartbeat_timeout: float = sockets.LIVENESS.timeout
     #: the folder with its keys; None for the one that ``ZMQPIPELINE_KEYS`` names, and without that no keys
     keys: str | os.PathLike[str] | None = None
+    #: the largest message that it takes, in bytes, at least 1 MiB; it is to be the same in all roles
+    max_message_size: int = limits.MAX_MESSAGE_SIZE
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline")
 
     #: what it finishes after a first signal, and what it does at the second, in words
     _finishes: ClassVar[str] = "what is under way"
     _second_stop: ClassVar[str] = "stops at once"
+    #: kinds of sockets that take less than ``max_message_size``, and how much
+    _takes_less: ClassVar[dict[int, int]] = {}
 
     #: told how the start goes: ``"ready"`` once everything is open; ``"starting"`` and ``"started"``
     #: around init_worker; ``"started"`` once a collector has met its distributor
@@ -230,6 +234,7 @@ class Role:
             "name": type(self).__qualname__,
             "host": platform.node(),
             "pid": os.getpid(),
+            "max_message": self.max_message_size,
         }
 
     def _subject(self) -> str:
@@ -245,7 +250,10 @@ class Role:
         return sockets.Liveness(self.heartbeat_interval, self.heartbeat_timeout)
 
     def _make(self, kind: int, *, identity: bytes | None = None) -> Socket:
-        made = sockets.make_socket(self.context, kind, identity=identity, liveness=self._liveness)
+        largest = min(self.max_message_size, self._takes_less.get(kind, self.max_message_size))
+        made = sockets.make_socket(
+            self.context, kind, identity=identity, liveness=self._liveness, max_message_size=largest
+        )
         self._sockets.append(made)
         return made
 

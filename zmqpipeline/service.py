@@ -15,7 +15,7 @@ from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.role import STRAYS_INTERVAL, Role
 from zmqpipeline.stopping import DRAIN, NOW
-from zmqpipeline.wire import envelope, messages, sockets
+from zmqpipeline.wire import envelope, limits, messages, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 #: libzmq's REQ reads past a message that does not begin with an empty frame, and its session lets such a
 #: message through only if the first frame has the four bytes of a correlation id (req.cpp).
 PROBE = (b"PING", b"", b"")
-#: the largest request or answer, in bytes: beyond the socket's limit libzmq only cuts the connection
-MAX_FRAME = sockets.MAX_MESSAGE_SIZE - 64 * 1024
+#: what is kept free of a frame for what the broker adds, in bytes
+SPARE = 64 * 1024
+#: the largest request or answer by default, in bytes: of one beyond its limit libzmq only cuts the connection
+MAX_FRAME = limits.MAX_MESSAGE_SIZE - SPARE
 #: what a FAIL message says in ``error`` when the worker's own code failed, and when a request is none
 REMOTE, INVALID = "remote", "invalid"
 
@@ -39,6 +41,7 @@ _CLIENT_HIGH_WATER_MARK = 2048
 _TURN = 1000
 #: what becomes of single peers is logged no more often, in seconds
 _NOTE_INTERVAL = 1.0
+_CROWDED = "%s: there are %d workers, and others wait until one goes: if they are yours, raise max_peers"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,10 @@ def open_header(frame: bytes) -> Header | None:
     """
     found: dict[str, object] = {}
     data = b"\x80"  # an empty map
-    unpacker = msgpack.Unpacker(max_buffer_size=len(frame) + 1, strict_map_key=False)
+    # a key, a type, a name and a number are no containers; what says so may say that it is huge
+    unpacker = msgpack.Unpacker(
+        max_buffer_size=len(frame) + 1, strict_map_key=False, max_array_len=0, max_map_len=0
+    )
     unpacker.feed(frame)
     try:
         for _ in range(unpacker.read_map_header()):
@@ -130,6 +136,10 @@ class Service(Role):
     max_bytes: int = Limits.max_bytes
     #: how often it is probed whether clients and workers are still connected, in seconds
     probe_interval: float = Limits.probe_interval
+    #: the most workers that are there at a time; others wait
+    max_peers: int = limits.MAX_PEERS
+    #: the most workers that are met in a second; others wait
+    max_hellos: int = limits.MAX_HELLOS
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.service")
     _finishes: ClassVar[str] = "the requests that run"
@@ -155,6 +165,8 @@ class Service(Role):
             self.max_client_requests,
             self.max_bytes,
             self.probe_interval,
+            self.max_peers,
+            self.max_hellos,
         )
         self._frontend = self._listen(self.frontend_endpoint, _CLIENT_HIGH_WATER_MARK)
         self._backend = self._listen(self.backend_endpoint, sockets.HIGH_WATER_MARK)
@@ -189,6 +201,8 @@ class Service(Role):
                 brokerage.finish()
                 return
             self._announce(list)
+            if brokerage.is_crowded(now):
+                self.logger.warning(_CROWDED, self._subject(), self.max_peers)
             due = brokerage.expire(now)
             until = min(brokerage.probe(now), give_up, *([] if due is None else [due]))
 

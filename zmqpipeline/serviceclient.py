@@ -25,9 +25,9 @@ from zmqpipeline.errors import (
     UnknownTaskTypeError,
     WorkerLostError,
 )
-from zmqpipeline.service import MAX_FRAME, REMOTE, open_header
+from zmqpipeline.service import REMOTE, SPARE, open_header
 from zmqpipeline.serviceconnection import Connection, goodbye
-from zmqpipeline.wire import envelope, messages, serializer
+from zmqpipeline.wire import envelope, limits, messages, serializer
 
 if TYPE_CHECKING:
     import os
@@ -78,6 +78,8 @@ class ServiceClient:
 
     #: the folder with its keys; None for the one that ``ZMQPIPELINE_KEYS`` names, and without that no keys
     keys: str | os.PathLike[str] | None = None
+    #: the largest message that it takes, in bytes, at least 1 MiB; the Service and its workers need the same
+    max_message_size: int = limits.MAX_MESSAGE_SIZE
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.serviceclient")
 
@@ -176,20 +178,22 @@ class ServiceClient:
         if self._connection is None:
             if self._access is None:
                 self._access = Access(keys_of(self, self.keys), self.logger, type(self).__name__)
-            self._connection = Connection(self.context, self.endpoint, self._id_prefix, self._access)
+            self._connection = Connection(
+                self.context, self.endpoint, self._id_prefix, self._access, self.max_message_size
+            )
         return self._connection
 
     def _packed(self, items: list[dict[Any, Any]], task: str, *, many: bool) -> dict[int, bytes]:
-        frames = {}
+        frames, most = {}, self.max_message_size - SPARE
         for index, item in enumerate(items):
             self._numbers += 1
             where = f"data[{index}]" if many else "data"
             message = envelope.Message(messages.MESSAGE_TYPE_DATA, task, id=self._numbers)
             message.body = serializer.serialize(item, where)
             frame = envelope.encode(message)
-            if len(frame) > MAX_FRAME:
+            if len(frame) > most:
                 raise SerializationError(
-                    f"{where} takes {len(frame)} bytes and {MAX_FRAME} are allowed: send it in parts"
+                    f"{where} takes {len(frame)} bytes and {most} are allowed: send it in parts"
                 )
             frames[self._numbers] = frame
         return frames

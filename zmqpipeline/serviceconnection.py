@@ -32,6 +32,8 @@ class Connection:
         what the identity begins with
     access
         the keys to show there, and who says that they are refused
+    max_message_size
+        the largest message that it takes, in bytes
 
     Attributes
     ----------
@@ -43,7 +45,12 @@ class Connection:
     """
 
     def __init__(
-        self, context: Context | None, endpoint: EndpointAddress, prefix: str, access: Access
+        self,
+        context: Context | None,
+        endpoint: EndpointAddress,
+        prefix: str,
+        access: Access,
+        max_message_size: int,
     ) -> None:
         credentials = access.credentials(endpoint)
         self.identity = f"{prefix}{uuid.uuid4().hex}"
@@ -53,6 +60,7 @@ class Connection:
             self._own or context or zmq.Context.instance(),
             zmq.DEALER,
             identity=self.identity.encode(errors="replace"),
+            max_message_size=max_message_size,
         )
         self._watch = sockets.Watch(self._socket, endpoint)
         self._access = access

@@ -14,7 +14,7 @@ from zmqpipeline.declarations import Method
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.failure import describe
 from zmqpipeline.role import STRAYS_INTERVAL, DeclaredRole
-from zmqpipeline.service import MAX_FRAME, REMOTE, failure
+from zmqpipeline.service import REMOTE, SPARE, failure
 from zmqpipeline.stopping import StopNow
 from zmqpipeline.task import ENDPOINT, TASK_TYPE
 from zmqpipeline.wire import envelope, messages
@@ -195,8 +195,9 @@ class ServiceWorker(DeclaredRole, abc.ABC):
             self.logger.warning("%s: handle_message failed", self._subject(), exc_info=error)
             told = describe(error)
             return self._failure(message.id, f"{told['type']}: {told['text']}", told["traceback"])
-        if len(answer) > MAX_FRAME:
-            text = f"the answer takes {len(answer)} bytes and {MAX_FRAME} are allowed: send it in parts"
+        most = self.max_message_size - SPARE
+        if len(answer) > most:
+            text = f"the answer takes {len(answer)} bytes and {most} are allowed: send it in parts"
             return self._failure(message.id, text, "")
         return answer
 

@@ -27,6 +27,8 @@ QUICK = 0.00002
 LIGHT = 16 * 1024
 #: a batch is closed, and a single one made next, once they took so long, in seconds
 SLOW_HANDLE = 0.0001
+#: of how many workers a task keeps the addresses: anybody who connects and goes leaves another one
+MOST_ADDRESSES = 100_000
 #: a packer that has grown larger than this is replaced, in bytes
 KEEP_BUFFER = 4 * 1024 * 1024
 
@@ -39,7 +41,7 @@ class TaskSource:
     task
         the program's task
     max_message
-        the largest dictionary that a worker takes, packed, in bytes
+        the largest frame that workers and collector take, in bytes
     user_code
         the context for calls of the program's methods, which may be interrupted
 
@@ -60,7 +62,7 @@ class TaskSource:
         self.gated = cls.is_available_for_handling is not Task.is_available_for_handling
         self.last_ack: dict[str, Any] = {}
         self._name = cls.__qualname__
-        self._max_message = max_message
+        self.max_message = max_message
         self._user_code = user_code or UserCode()
         self._metadata: dict[str, Any] = {}
         self._packer = serializer.make_packer(autoreset=False)
@@ -107,7 +109,8 @@ class TaskSource:
 
     def joined(self, address: bytes) -> None:
         """Let the task know of a worker."""
-        self.task.client_addresses.add(address)
+        if len(self.task.client_addresses) < MOST_ADDRESSES:
+            self.task.client_addresses.add(address)
 
     def fill(self, limit: int, address: bytes) -> tuple[bytes, int]:
         """Call handle() until there are enough, in number or in bytes, it gets slow, or there are no more.
@@ -232,13 +235,14 @@ class TaskSource:
 
     def _check_large(self, packed: bytes, count: int) -> None:
         """Refuse what no worker could take, or unpack."""
-        limit = self._max_message - ENVELOPE_BYTES
+        limit = self.max_message - ENVELOPE_BYTES
         if len(packed) > limit:
             largest = max(len(cut(packed, place, 1)) for place in range(count))
             if largest > limit:
                 raise SerializationError(
                     f"{self._name}.handle returned a dictionary of {largest} bytes packed, "
-                    f"more than a worker takes ({limit} bytes): hand out a reference to it instead"
+                    f"more than workers and collector take ({limit} bytes): "
+                    f"hand out a reference to it instead, or raise max_message_size in all roles"
                 )
         if count > 1 or len(packed) < OWN_FRAME:  # else it is not unpacked inside anything
             serializer.check_depth(packed, count)

@@ -64,7 +64,7 @@ class Task(Declared, abc.ABC):
     n_sent, n_acks
         tasks handed out and acknowledged so far
     client_addresses
-        the addresses of the workers that were seen
+        the addresses of the workers that were seen, up to 100 000
 
     """
 

@@ -22,13 +22,15 @@ from zmqpipeline.reporting import Reporter
 from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT, TASK_TYPE
-from zmqpipeline.wire import envelope, serializer, sockets
+from zmqpipeline.wire import envelope, messages, serializer, sockets
 
 if TYPE_CHECKING:
     from zmqpipeline.delivery.assignment import Work
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
 
+#: a HELLO that finds no answer is said again after so long, in seconds, then after twice that, and so on
+HELLO_PAUSE, HELLO_LONGEST = 3.0, 60.0
 _DRAIN = 16
 _ALL = 100_000
 #: a worker that has waited for so long, in seconds, begins with the first task that comes; another one reads
@@ -151,6 +153,8 @@ class Worker(DeclaredRole, abc.ABC):
         self._assignment = Assignment(str(self.task_type))
         self._shared = Shared(self._assignment, self.worker_id, self._executions, self._requeue)
         self._greeted = False
+        self._hello_pause = HELLO_PAUSE
+        self._hello_at = time.monotonic() + HELLO_PAUSE
         self._tell(self._assignment.hello(self._info()))
         self._poll_set = self._poller(self.worker, *self._inner_sockets())
         self._writing = (False, False)
@@ -167,8 +171,8 @@ class Worker(DeclaredRole, abc.ABC):
                 self._follow(now)
                 if self._stopping(now):
                     break
-                if self._assignment.started and not self._greeted:
-                    self._greet()
+                if not self._greeted:
+                    self._get_on(now)
                 self._shared.backlog = not self._results.flush()
                 self._to_distributor.flush()
                 self._announce(self._waits_for, self._assignment.strays)
@@ -231,6 +235,15 @@ class Worker(DeclaredRole, abc.ABC):
             self._take(frames)
         return self._assignment.ended
 
+    def _get_on(self, now: float) -> None:
+        """Go on from HELLO: to the first task, or to another HELLO if the first one was dropped."""
+        if self._assignment.started:
+            self._greet()
+        elif self._assignment.run is None and now >= self._hello_at and self._watch.connections:
+            self._hello_pause = min(2 * self._hello_pause, HELLO_LONGEST)
+            self._hello_at = now + self._hello_pause
+            self._tell(self._assignment.hello(self._info()))
+
     def _greet(self) -> None:
         """Answer START: prepare, then ask for tasks."""
         self._greeted = True
@@ -242,8 +255,6 @@ class Worker(DeclaredRole, abc.ABC):
                 self.init_worker()
                 self._begin()
             self._event("started")
-        if self._assignment.max_message is not None:
-            self._shared.max_message = self._assignment.max_message
         self._heartbeat = Heartbeat(
             self.context,
             self.endpoint,
@@ -342,6 +353,8 @@ class Worker(DeclaredRole, abc.ABC):
     # -- sending --------------------------------------------------------------
 
     def _tell(self, message: Message) -> None:
+        if message.run is None and message.type == messages.MESSAGE_TYPE_RETURN:
+            return  # it has met nobody who could have given it anything
         self._reporter.tell(message)
 
     def _watched(self, hand: int, execution: Execution) -> Execution:
@@ -351,7 +364,7 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _finished(self, execution: Execution, seconds: float) -> None:
         """Send what one hand has done, learn the pace, and ask for more or for less."""
-        size = execution.sent + self._reporter.report(self._assignment, execution, self._shared.max_message)
+        size = execution.sent + self._reporter.report(self._assignment, execution, self._assignment.largest)
         self._shared.backlog = bool(self._results)
         self._credit.measured(max(execution.position, 1), seconds, size)
         with self._shared.lock:

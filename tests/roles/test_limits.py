@@ -12,6 +12,7 @@ import zmq
 
 from tests.roles.pipelines import Pipeline, eventually, run_all, running
 from zmqpipeline import messages
+from zmqpipeline.role import Role
 from zmqpipeline.wire import envelope, sockets
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -21,7 +22,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def _small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "MAX_MESSAGE_SIZE", MIB)
+    monkeypatch.setattr(Role, "max_message_size", MIB)
 
 
 def wait_until_cut(watch: sockets.Watch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import functools
 import itertools
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,10 +13,9 @@ import zmq
 import zmqpipeline
 from zmqpipeline import EndpointAddress, TaskType, messages
 from zmqpipeline.delivery.credit import MOST
-from zmqpipeline.delivery.ports import Options
 from zmqpipeline.errors import DeclarationError, PeerTimeoutError, SerializationError
 from zmqpipeline.wire import envelope
-from zmqpipeline.wire.envelope import ENVELOPE_BYTES
+from zmqpipeline.wire.limits import SMALLEST_MAX_MESSAGE
 
 from .pipelines import Event, Keeper, Pipeline, Threaded, eventually, run_all, running
 
@@ -277,10 +275,10 @@ def test_a_failing_task_is_tried_again_and_then_handed_over() -> None:
 
 
 @pytest.mark.parametrize("threaded", [False, True])
-def test_results_that_cannot_travel_are_failures(threaded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_that_cannot_travel_are_failures(threaded: bool) -> None:
     pipeline = Pipeline()
     pipeline.task("ODD", 4, retry_delay=0.001)
-    results = {0: [1], 1: {"r": {1, 2}}, 2: {"r": 2}, 3: {"r": b"x" * 300}}
+    results = {0: [1], 1: {"r": {1, 2}}, 2: {"r": 2}, 3: {"r": bytes(SMALLEST_MAX_MESSAGE)}}
     calls: list[int] = []
 
     def result(data: dict[str, Any]) -> Any:
@@ -300,10 +298,8 @@ def test_results_that_cannot_travel_are_failures(threaded: bool, monkeypatch: py
         def handle_thread_execution(self, data: dict[str, Any], index: int) -> Any:
             return result(data)
 
-    keeper = pipeline.keeper()
+    keeper = pipeline.keeper(max_message_size=SMALLEST_MAX_MESSAGE)
     worker = pipeline.worker("ODD", OddThreads if threaded else Odd)()
-    limited = functools.partial(Options, max_message=ENVELOPE_BYTES + 200)
-    monkeypatch.setattr("zmqpipeline.distributor.Options", limited)
     run_all(keeper, pipeline.distributor(), worker)
     texts = {data["i"]: error["text"] for _, data, error in keeper.failures}
     assert sorted(texts) == [0, 1, 3]

@@ -237,6 +237,17 @@ def test_a_time_that_is_none_is_refused(name: str, value: Any) -> None:
         service.run()
 
 
+@pytest.mark.parametrize("value", [0, 1024 * 1024 - 1, -1, True, 2.0**21, "10", None])
+def test_a_size_that_is_none_is_refused(value: Any) -> None:
+    expected = rf"max_message_size is .*, expected bytes, a whole number from {1024 * 1024}"
+    with pytest.raises(DeclarationError, match=rf"class Declared\w*: {expected}"):
+        worker(max_message_size=value)
+    service = zmqpipeline.Service(ADDRESS, EndpointAddress("ipc://backend.ipc"))
+    service.max_message_size = value
+    with pytest.raises(DeclarationError, match=rf"class Service: {expected}"):
+        service.run()
+
+
 def test_a_time_may_be_infinite() -> None:
     assert worker(stop_timeout=float("inf"), peer_timeout=1).peer_timeout == 1
 

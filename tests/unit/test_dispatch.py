@@ -13,10 +13,12 @@ from zmqpipeline.delivery.dispatch import FAREWELL, NO_TASKS_WAIT, Dispatch
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
+from zmqpipeline.errors import SerializationError
 from zmqpipeline.wire import envelope
 from zmqpipeline.wire.envelope import Message
 
 A, B = b"a", b"b"
+MIB = 1024 * 1024
 LIFE, NEXT_LIFE = "first life", "second life"
 
 
@@ -97,6 +99,48 @@ class Case:
 
 def kinds(messages: list[Message]) -> list[str]:
     return [message.type for message in messages]
+
+
+# -- how large a message may be ---------------------------------------------------
+
+
+def test_workers_are_told_what_the_collector_takes() -> None:
+    case = Case(t=(3, []))
+    worker = case.worker("t")
+    told = case.link.to(worker)
+    assert (told[0].type, told[0].data["max_message"]) == ("WELCOME", 64 * MIB)
+    case.hears("HELLO", run=None, data={"max_message": 2 * MIB})
+    (again,) = case.link.to(worker)
+    assert (again.type, again.data["max_message"]) == ("WELCOME", 2 * MIB)
+    late = b"late"
+    case.dispatch.from_worker("t", late, Message("HELLO", "t"), case.now)
+    assert case.link.to(late)[0].data["max_message"] == 2 * MIB
+    assert case.sources["t"].max_message == 2 * MIB
+
+
+@pytest.mark.parametrize("data", [{}, None, [], {"max_message": "much"}, {"max_message": 64 * MIB}])
+def test_a_collector_that_says_nothing_of_its_limit_changes_none(data: Any) -> None:
+    case = Case(t=(3, []))
+    worker = case.worker("t")
+    case.link.to(worker)
+    case.hears("HELLO", run=None, data=data)
+    assert case.link.to(worker) == []
+
+
+@pytest.mark.parametrize(("said", "meant"), [(0, MIB), (-1, MIB), (10**15, 10**15)])
+def test_an_absurd_limit_is_bounded(said: int, meant: int) -> None:
+    case = Case(t=(3, []))
+    case.hears("HELLO", run=None, data={"max_message": said})
+    case.worker("t")
+    assert case.link.to(b"t")[0].data["max_message"] == meant
+    assert case.sources["t"].max_message == min(meant, 64 * MIB)
+
+
+def test_metadata_that_the_collector_does_not_take_are_an_error() -> None:
+    case = Case(t=(3, []), metadata={})
+    case.dispatch.set_metadata({"b": bytes(MIB)})
+    with pytest.raises(SerializationError, match=r"the metadata have \d+ bytes packed, more"):
+        case.hears("HELLO", run=None, data={"max_message": MIB})
 
 
 # -- the beginning ---------------------------------------------------------------
@@ -522,6 +566,18 @@ def test_a_lockstep_worker_is_gone_with_its_connection() -> None:
     case.dispatch.connection_gone("t", A)
     case.dispatch.connection_gone("t", B)  # it is not in lock step, and it answers
     assert [departure.peer.address for departure in case.dispatch.news()] == [A]
+
+
+def test_nobody_is_asked_when_a_stranger_goes() -> None:
+    case = Case(t=(4, []))
+    case.collector()
+    worker = case.worker("t")
+    case.link.to(worker)
+    case.dispatch.from_worker("t", B, Message("RDY", "t", run=RUN, credit=1), case.now)
+    case.dispatch.connection_gone("t", B)
+    assert case.link.to(worker) == []
+    case.dispatch.connection_gone("t", None)
+    assert kinds(case.link.to(worker)) == ["HEARTBEAT"]
 
 
 def test_workers_are_asked_for_by_the_tick() -> None:

@@ -322,3 +322,24 @@ def test_signs_of_life_and_goodbye_name_run_and_life() -> None:
     settlement = started()
     for message, kind in ((settlement.heartbeat(), "HEARTBEAT"), (settlement.goodbye(ended=True), "BYE")):
         assert (message.type, message.run, message.life) == (kind, RUN, LIFE)
+
+
+def test_what_is_said_to_many_goes_in_several_acks() -> None:
+    settlement = started()
+    said = [serialize({"b": bytes(100_000), "n": n}) for n in range(10)]
+    settlement.settle("t", [(0, 4), (7, 6)], feedback=said)
+    acks = send(settlement)
+    assert max(len(encode(ack)) for ack in acks) < 300_000
+    assert [number for ack in acks for number in spread(ack.ids or [])] == [0, 1, 2, 3, 7, 8, 9, 10, 11, 12]
+    opened = [decode(encode(ack)) for ack in acks]
+    assert [item["n"] for ack in opened if ack is not None for item in ack.data] == list(range(10))
+    assert [ack.number for ack in acks] == list(range(1, len(acks) + 1))
+    assert [ack.count for ack in acks] == [2 * n for n in range(len(acks))]
+    assert settlement.collected == 10
+
+
+def test_what_is_too_large_for_a_portion_goes_alone() -> None:
+    settlement = started()
+    sizes = [10, 500_000, 10, 10]
+    settlement.settle("t", [(0, 4)], feedback=[serialize({"b": bytes(size)}) for size in sizes])
+    assert [ack.ids for ack in send(settlement)] == [[(0, 1)], [(1, 1)], [(2, 2)]]

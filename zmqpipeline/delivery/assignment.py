@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import Message, part, total
+from zmqpipeline.wire.limits import MAX_MESSAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,6 +66,7 @@ class Assignment:
         self.task = task
         self.run: str | None = None
         self.max_message: int | None = None
+        self.largest = MAX_MESSAGE_SIZE  #: the same, or what it is where nobody says otherwise
         self.heartbeat_interval: float | None = None  #: how often the distributor wants to hear, in seconds
         self.started = False
         self.ended = False
@@ -104,7 +106,7 @@ class Assignment:
 
     def _hear(self, message: Message) -> None:
         """Take in what brings no tasks."""
-        if message.type == messages.MESSAGE_TYPE_WELCOME:
+        if message.type == messages.MESSAGE_TYPE_WELCOME and message.run and self.run in (None, message.run):
             self.run = message.run
             self._take_limits(message.data if isinstance(message.data, dict) else {})
         elif message.type == messages.MESSAGE_TYPE_RESET:
@@ -276,6 +278,6 @@ class Assignment:
     def _take_limits(self, said: dict[str, Any]) -> None:
         largest, interval = said.get("max_message"), said.get("heartbeat")
         if isinstance(largest, int) and largest > 0:
-            self.max_message = largest
+            self.max_message = self.largest = largest
         if isinstance(interval, int | float) and interval > 0:
             self.heartbeat_interval = interval

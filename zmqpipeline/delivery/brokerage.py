@@ -9,14 +9,13 @@ keep a few workers warm. A request whose worker dies goes first in line again.
 from __future__ import annotations
 
 import enum
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from zmqpipeline.delivery.admission import Admission
+from zmqpipeline.delivery.line import Line
 from zmqpipeline.delivery.ports import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from zmqpipeline.wire.limits import MAX_HELLOS, MAX_PEERS
 
 #: task types that are remembered after their last worker has gone, so that junk cannot fill the memory
 _MAX_SEEN = 10_000
@@ -68,6 +67,8 @@ class Limits:
     max_client_requests: int = 1000  #: the same, of one client
     max_bytes: int = 256 * 1024 * 1024  #: what all open requests may take, in bytes
     probe_interval: float = 1.0  #: how often connections are probed, in seconds
+    max_peers: int = MAX_PEERS  #: workers that are known; others wait
+    max_hellos: float = MAX_HELLOS  #: workers that are met in a second; others wait
 
 
 class Transport(Protocol):
@@ -92,48 +93,12 @@ class Transport(Protocol):
         """Tell the client why there is no answer."""
 
 
-class _Line:
-    """The waiting requests of one task type: those that lost a worker, then the new ones.
-
-    Each half is in the order of its deadlines, because each was filled in the order of time.
-    """
-
-    __slots__ = ("_again", "_new")
-
-    def __init__(self) -> None:
-        self._again: OrderedDict[int, Request] = OrderedDict()
-        self._new: OrderedDict[int, Request] = OrderedDict()
-
-    def __bool__(self) -> bool:
-        return bool(self._again or self._new)
-
-    def __iter__(self) -> Iterator[Request]:
-        yield from self._again.values()
-        yield from self._new.values()
-
-    def add(self, request: Request) -> None:
-        half = self._again if request.tried else self._new
-        half[request.number] = request
-
-    def remove(self, request: Request) -> None:
-        self._again.pop(request.number, None)
-        self._new.pop(request.number, None)
-
-    def first(self) -> Request:
-        return next(iter((self._again or self._new).values()))
-
-    def earliest(self) -> Request:
-        """Return the request that has to give up first."""
-        heads = [next(iter(half.values())) for half in (self._again, self._new) if half]
-        return min(heads, key=lambda request: request.deadline)
-
-
 @dataclass(slots=True)
 class _Desk:
     """Who can do one type of task, and what waits for it."""
 
     idle: dict[bytes, Worker] = field(default_factory=dict)  #: the most recently freed one is last
-    line: _Line = field(default_factory=_Line)
+    line: Line = field(default_factory=Line)
 
 
 class Brokerage:
@@ -152,6 +117,8 @@ class Brokerage:
         self._transport = transport
         self._limits = limits
         self._workers: dict[bytes, Worker] = {}
+        #: who has come and was not let in yet, with its task type
+        self._admission: Admission[str] = Admission(limits.max_peers, limits.max_hellos)
         self._desks: dict[str, _Desk] = {}
         self._clients: dict[bytes, dict[int, Request]] = {}
         self._seen: set[str] = set()
@@ -165,6 +132,10 @@ class Brokerage:
     def workers(self) -> list[Worker]:
         """All workers that are known."""
         return list(self._workers.values())
+
+    def is_crowded(self, now: float) -> bool:
+        """Tell, once in a while, that workers wait because there are as many as there may be."""
+        return self._admission.is_crowded(len(self._workers), now)
 
     @property
     def settled(self) -> bool:
@@ -183,6 +154,8 @@ class Brokerage:
             self._transport.end(worker)
             return
         known = self._workers.get(worker)
+        if known is None and not self._admission.comes(worker, task, len(self._workers), now):
+            return
         if known is not None and known.request is None and known.task == task:
             known.heard = now
             known.suspect = False
@@ -214,7 +187,9 @@ class Brokerage:
     def left(self, worker: bytes, now: float) -> None:
         """Take in that a worker says goodbye; what it has not answered, it gives back."""
         known = self._workers.get(worker)
-        if known is not None:
+        if known is None:
+            self._admission.forget(worker)
+        else:
             self._lose(known, now, counted=False)
 
     def request(self, client: bytes, identity: int | None, task: str, body: bytes, now: float) -> None:
@@ -261,6 +236,8 @@ class Brokerage:
         if now < self._next_probe:
             return self._next_probe
         self._next_probe = now + self._limits.probe_interval
+        for identity, kind in self._admission.due(len(self._workers), now):
+            self.ready(identity, kind, now)
         for client in list(self._clients):
             if self._transport.probe_client(client) is Outcome.GONE:
                 self.cancel(client)
@@ -281,6 +258,8 @@ class Brokerage:
         for worker in self.workers:
             if worker.request is None:
                 self._end(worker)
+        for identity, _ in self._admission.everybody():
+            self._transport.end(identity)
 
     def finish(self) -> None:
         """Refuse what still runs, and end all workers."""

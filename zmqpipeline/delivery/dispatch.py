@@ -9,8 +9,11 @@ from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.ledger import COLLECTOR
 from zmqpipeline.delivery.ports import NO_JOURNAL
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
+from zmqpipeline.errors import SerializationError
 from zmqpipeline.wire import messages
-from zmqpipeline.wire.envelope import Message
+from zmqpipeline.wire.envelope import ENVELOPE_BYTES, Message
+from zmqpipeline.wire.limits import SMALLEST_MAX_MESSAGE
+from zmqpipeline.wire.serializer import serialize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +80,7 @@ class Dispatch:
         self._link = link
         self._options = options
         self._journal = journal
+        self._collector_takes = options.max_message
         self._epoch: int | None = None
         #: the collector that an earlier life of the distributor knew, and the last of its ACKs
         self._past_collector: tuple[str | None, int] = (None, 0)
@@ -100,12 +104,14 @@ class Dispatch:
     def from_collector(self, message: Message, now: float) -> None:
         """Take in a message of the collector."""
         kind = message.type
+        greets = kind == messages.MESSAGE_TYPE_HELLO and bool(message.life)
+        if not greets and (message.run != self._run or not message.life or message.life != self.life):
+            self.strays += 1
+            return
         for book in self.books.values():
             book.overdue.heard(now)
-        if kind == messages.MESSAGE_TYPE_HELLO and message.life:
-            self._greet_collector(message.life, message.number, now)
-        elif message.run != self._run or message.life != self.life:
-            self.strays += 1
+        if greets:
+            self._greet_collector(message.life or "", message, now)
         elif kind == messages.MESSAGE_TYPE_READY:
             self.collector_ready = True
         elif kind == messages.MESSAGE_TYPE_ACK:
@@ -131,7 +137,8 @@ class Dispatch:
             peer = book.peers.get(address)
             if peer is not None and peer.lockstep:
                 book.lost(address)
-            book.roster.voice_gone(address)
+            if not book.roster.voice_gone(address) and peer is None:
+                return  # a stranger's: thousands may go, and to ask every worker each time takes long
         book.probe()
 
     def news(self) -> list[News]:
@@ -278,9 +285,10 @@ class Dispatch:
 
     # -- inside -------------------------------------------------------------
 
-    def _greet_collector(self, life: str, number: int | None, now: float) -> None:
+    def _greet_collector(self, life: str, hello: Message, now: float) -> None:
         if self.metadata is None:
             return  # it says HELLO again
+        self._note_limit(hello.data)
         if life != self.life:
             restarted = self.life is not None
             self.life = life
@@ -293,10 +301,28 @@ class Dispatch:
                 for book in self.books.values():
                     book.collector_restarted(now)
         start = Message(messages.MESSAGE_TYPE_META_DATA, "", self.metadata, run=self._run, life=life)
-        start.number = number
+        start.number = hello.number
         start.settled = {name: book.ledger.settled.ranges() for name, book in self.books.items()}
         start.epoch = self._epoch
         self._link.to_collector(start)
+
+    def _note_limit(self, said: Any) -> None:
+        """Learn what the collector takes, and let the workers know: their results have to fit."""
+        largest = said.get("max_message") if isinstance(said, dict) else None
+        if type(largest) is not int:
+            largest = self._options.max_message  # one of an earlier version, which takes as much as we do
+        largest = max(largest, SMALLEST_MAX_MESSAGE)
+        if largest == self._collector_takes:
+            return
+        size, most = len(serialize(self.metadata)), largest - ENVELOPE_BYTES
+        if size > most:
+            raise SerializationError(
+                f"the metadata have {size} bytes packed, more than the collector takes ({most} bytes): "
+                f"hand out a reference instead, or raise max_message_size in all roles"
+            )
+        self._collector_takes = largest
+        for book in self.books.values():
+            book.collector_takes(largest)
 
     def _acknowledge(self, message: Message, now: float) -> None:
         """Take in ACKs in their order; one that came twice, or out of order, is asked for again."""

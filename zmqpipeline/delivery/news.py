@@ -25,6 +25,18 @@ class Fate(enum.Enum):
         "in a call that keeps the interpreter's lock, or stopped; it gets nothing until it is heard again"
     )
 
+    #: it takes less than it may be sent: such a task would cut its connection, and look as if it killed it
+    NARROW = (
+        "a worker of {task} ({who}) takes messages of at most {count} bytes, fewer than it may be sent: "
+        "set max_message_size of both alike"
+    )
+
+    #: there are as many as there may be
+    CROWDED = (
+        "there are {count} workers of {task}, and others wait until one goes: if they are yours, "
+        "raise max_peers of the Distributor"
+    )
+
     @property
     def is_trouble(self) -> bool:
         """Whether somebody should look at it."""
@@ -35,7 +47,7 @@ class Fate(enum.Enum):
 class News:
     """What has become of a worker, and how many tasks that concerns.
 
-    They were taken back; but a silent one still has them.
+    They were taken back; but a silent one still has them. In some texts it is a number of something else.
     """
 
     fate: Fate

@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zmqpipeline.wire.limits import MAX_HELLOS, MAX_MESSAGE_SIZE, MAX_PEERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -38,6 +40,8 @@ class Source(Protocol):
     retry_delay: float
     time_limit: float | None
     max_worker_deaths: int
+    #: the largest frame that everybody takes who gets one of its tasks, in bytes
+    max_message: int
     #: whether it must be asked before each task
     gated: bool
 
@@ -165,5 +169,7 @@ class Options:
     max_open: int = 200_000
     max_open_bytes: int = 64 * 1024 * 1024
     max_held_bytes: int = 8 * 1024 * 1024  #: of one worker; a single batch may be larger
-    max_message: int = 64 * 1024 * 1024
+    max_peers: int = MAX_PEERS  #: workers of one task type
+    max_hellos: float = MAX_HELLOS  #: of workers that are not known, for one task type, in a second
+    max_message: int = MAX_MESSAGE_SIZE  #: the largest frame that is handed out
     jitter: Callable[[], float] = lambda: 1.0  #: multiplies a back-off

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zmqpipeline.delivery.admission import Admission, Bucket
 from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import PROTOCOL_VERSION, Message
@@ -19,7 +20,7 @@ MAX_CREDIT = 100_000
 #: what is kept of what a worker says of itself, by type: anybody may say it, and it goes into logs and errors
 _INFO = {
     **dict.fromkeys(("version", "name", "host", "process"), str),
-    **dict.fromkeys(("protocol", "pid", "hands"), int),
+    **dict.fromkeys(("protocol", "pid", "hands", "max_message"), int),
 }
 #: of each of its texts, no more than so many characters
 _MAX_INFO_TEXT = 256
@@ -78,6 +79,7 @@ class Roster:
     def __init__(self, name: str, link: Link, run: str, options: Options, source: Source) -> None:
         self.name = name
         self.peers: dict[bytes, Peer] = {}
+        self._processes: dict[Any, bytes] = {}  #: the last address of each process
         self.met = False  #: whether a worker was ever there
         self.ending = False
         self.strays = 0  #: messages that made no sense
@@ -85,10 +87,14 @@ class Roster:
         self.gone: list[bytes] = []
         #: until when nobody is lost because he cannot be reached; 0 if not at all
         self._lenient_until = 0.0
+        #: who has come and was not let in yet, with its greeting
+        self.admission: Admission[Message] = Admission(options.max_peers, options.max_hellos)
+        self._greetings = Bucket(options.max_hellos)  #: for those that are known
         self._metadata: dict[str, Any] | None = None
         self.link = link
         self._run = run
         self._options = options
+        self._max_result = options.max_message  #: what the collector takes, as far as is known
         self._source = source
 
     def sender(self, address: bytes, message: Message, now: float) -> Peer | None:
@@ -100,44 +106,50 @@ class Roster:
                 self.strays += 1
                 return None
         peer = self.peers.get(address)
-        greets = message.type == messages.MESSAGE_TYPE_HELLO
-        if message.run is not None and message.run != self._run and not greets:
+        if message.run != self._run and not _needs_no_run(message, voice):
             self.strays += 1
-            if peer is None:
-                self.reset(address)
+            if (peer is None and message.type != messages.MESSAGE_TYPE_GOODBYE) or (peer and peer.lockstep):
+                self.reset(address)  # one in lock step waits for some answer
             return None
         if peer is None:
-            peer = self._meet(address, message)
+            peer = self._meet(address, message, now)
+        elif message.type == messages.MESSAGE_TYPE_HELLO and not self._greetings.take(now):
+            peer.welcomed = False  # it is greeted again by the tick: the answer may be large
+            self.strays += 1
+            return None
         if peer is not None:
             peer.heard, peer.suspect, peer.mute = now, False, 0
             peer.voice = voice or peer.voice
         return peer
 
-    def voice_gone(self, address: bytes) -> None:
-        """Note that a connection is gone, which may be that of a heartbeat.
+    def voice_gone(self, address: bytes) -> bool:
+        """Note that a connection is gone; tell whether it was that of a heartbeat.
 
         libzmq cannot ping a worker behind data that it does not take, so whether one is stopped, or its host
         dead, shows at the connection of its heartbeat, where nothing waits.
         """
+        self.admission.forget(address)
         for peer in self.peers.values():
             if peer.voice == address:
                 peer.mute = 1
+                return True
+        return False
 
     def hello(self, peer: Peer, info: Any) -> None:
         """Welcome a worker; START follows when its tasks may begin."""
         if isinstance(info, dict):
-            said = {name: info[name] for name, kind in _INFO.items() if type(info.get(name)) is kind}
-            peer.info = {name: value for name, value in said.items() if _is_short(value)}
-        limits = {
-            "protocol": PROTOCOL_VERSION,
-            "max_message": self._options.max_message,
-            "heartbeat": self._options.ping_interval,
-        }
-        welcome = Message(messages.MESSAGE_TYPE_WELCOME, self.name, limits, run=self._run)
+            peer.info = _shortened(info)
         peer.started = False
-        peer.welcomed = self.send(peer.address, welcome) is Outcome.SENT
+        peer.welcomed = self.send(peer.address, self._welcome()) is Outcome.SENT
         if peer.welcomed:
             self._continue(peer)
+
+    def limit_results(self, largest: int) -> None:
+        """Take in how large a frame the collector takes, and tell those who were told something else."""
+        self._max_result = largest
+        for peer in list(self.peers.values()):
+            if peer.welcomed:
+                self.hello(peer, peer.info)
 
     def credit(self, peer: Peer, message: Message) -> None:
         """Note how much room a worker has; what it said before that may come later, by another connection."""
@@ -168,6 +180,10 @@ class Roster:
         self.ending = True
         for peer in list(self.peers.values()):
             self.end_peer(peer)
+        for address, greeting in self.admission.everybody():  # there is room enough to tell them this
+            if greeting.type == messages.MESSAGE_TYPE_HELLO:
+                self.send(address, self._welcome())
+            self.send(address, Message(messages.MESSAGE_TYPE_END, self.name, run=self._run))
 
     def end_peer(self, peer: Peer) -> None:
         """Tell one worker that the run is over, if it may be told something."""
@@ -231,15 +247,24 @@ class Roster:
         else:
             self.gone.append(peer.address)
 
-    def former(self, peer: Peer) -> list[bytes]:
-        """List the addresses that the process of a worker had before it connected again."""
-        process = peer.info.get("process")
-        others = [p for p in self.peers.values() if p is not peer and process is not None]
-        return [other.address for other in others if other.info.get("process") == process]
+    def former(self, peer: Peer) -> bytes | None:
+        """Find the address that the process of a worker had before it connected again."""
+        other = self._of_process(peer)
+        if len(self._processes) > 2 * len(self.peers) + 100:  # those that have gone are still in it
+            known = {other.info.get("process"): other.address for other in self.peers.values()}
+            self._processes = known
+        self._processes[peer.info.get("process")] = peer.address
+        return None if other is None or other is peer else other.address
 
     def is_back(self, lost: Peer) -> bool:
         """Tell whether the process of a worker whose connection has ended has another one."""
-        return bool(self.former(lost))
+        return self._of_process(lost) not in {None, lost}
+
+    def _of_process(self, peer: Peer) -> Peer | None:
+        process = peer.info.get("process")
+        other = self.peers.get(self._processes.get(process, b""))
+        is_same = other is not None and process is not None and other.info.get("process") == process
+        return other if is_same else None
 
     def probe(self) -> None:
         """Ask the sockets who is there, whoever was heard when; a lock-step worker cannot be asked."""
@@ -272,8 +297,16 @@ class Roster:
         """Tell a worker that it is not known (any more): it begins again."""
         self.send(address, Message(messages.MESSAGE_TYPE_RESET, self.name, run=self._run))
 
-    def _meet(self, address: bytes, message: Message) -> Peer | None:
-        """Make a stranger's acquaintance, if it introduces itself."""
+    def _welcome(self) -> Message:
+        limits = {
+            "protocol": PROTOCOL_VERSION,
+            "max_message": self._max_result,
+            "heartbeat": self._options.ping_interval,
+        }
+        return Message(messages.MESSAGE_TYPE_WELCOME, self.name, limits, run=self._run)
+
+    def _meet(self, address: bytes, message: Message, now: float) -> Peer | None:
+        """Make a stranger's acquaintance, if it introduces itself and there is room for it."""
         if message.task not in {"", self.name}:
             self.strays += 1  # it is at the wrong address
             return None
@@ -284,13 +317,29 @@ class Roster:
             peer.lockstep = peer.started = True
         elif message.type != messages.MESSAGE_TYPE_HELLO:
             self.strays += 1
-            if message.type != messages.MESSAGE_TYPE_GOODBYE:
+            if message.type == messages.MESSAGE_TYPE_GOODBYE:
+                self.admission.forget(address)
+            else:
                 self.reset(address)
+            return None
+        if not self._admits(peer, message, now):
             return None
         self.peers[address] = peer
         self.met = True
         self._source.joined(address)
         return peer
+
+    def _admits(self, peer: Peer, message: Message, now: float) -> bool:
+        """Tell whether somebody new is let in now; if not, its greeting is taken in later."""
+        is_news = peer.address not in self.admission
+        info = _shortened(message.data) if isinstance(message.data, dict) else {}
+        greeting = Message(message.type, message.task, info, message.run)
+        if self.admission.comes(peer.address, greeting, len(self.peers), now):
+            return True
+        self.strays += is_news
+        if peer.lockstep and peer.address not in self.admission:
+            self.reset(peer.address)  # it waits for some answer
+        return False
 
     def _continue(self, peer: Peer) -> None:
         if self.ending:
@@ -311,6 +360,24 @@ class Roster:
         ping = Message(messages.MESSAGE_TYPE_HEARTBEAT, self.name, run=self._run)
         if self.send(peer.address, ping) is Outcome.GONE:
             self.unreachable(peer)
+
+
+def _needs_no_run(message: Message, voice: bytes) -> bool:
+    """Tell whether a message counts though it is not of this run: who greets does not know it yet."""
+    kind = message.type
+    if kind == messages.MESSAGE_TYPE_HELLO:
+        return True
+    if message.run is not None or voice:
+        return False
+    if kind == messages.MESSAGE_TYPE_READY:
+        return message.credit is None  # in lock step: it echoes the run in its results
+    return kind in {messages.MESSAGE_TYPE_EMPTY, messages.MESSAGE_TYPE_GOODBYE}
+
+
+def _shortened(info: dict[Any, Any]) -> dict[str, Any]:
+    """Take what a worker says of itself; it is kept as long as the worker is there."""
+    said = {name: info[name] for name, kind in _INFO.items() if type(info.get(name)) is kind}
+    return {name: value for name, value in said.items() if _is_short(value)}
 
 
 def _is_short(value: Any) -> bool:

@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.intervals import Intervals, Range
 from zmqpipeline.wire import messages
-from zmqpipeline.wire.envelope import Message
+from zmqpipeline.wire.envelope import OWN_FRAME, Message, names, part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from zmqpipeline.wire.sockets import Frame
 
 #: how long the collector waits for a confirmation before it sends ACKs again, in seconds
 CONFIRM_TIMEOUT = 1.0
 #: ACKs that were not sent yet become one, of so many ranges at the most
 _MOST_RANGES = 1000
+#: what names a task type of the run; the rest is about the run itself
+_OF_A_TASK = {messages.MESSAGE_TYPE_DATA, messages.MESSAGE_TYPE_FAILURE}
+#: what is said to several tasks goes in ACKs of about so many bytes, unless it is that much for a single one
+_PORTION = OWN_FRAME
 
 
 class Settlement:
@@ -78,9 +84,17 @@ class Settlement:
         self._unsent = len(self._unconfirmed)
         return Message(messages.MESSAGE_TYPE_READY, run=self.run, life=self.life)
 
+    def expects(self, frames: Sequence[Frame]) -> bool:
+        """Tell whether a large message is of this run, or of a distributor that knows this life.
+
+        It is asked before the message is opened: that may take a hundred times its size.
+        """
+        run, life = names(frames[0])
+        return len(frames) <= 2 and (life == self.life or (run is not None and run == self.run))
+
     def belongs(self, message: Message) -> bool:
         """Tell whether a message is of the present run and one of its task types, and count it if not."""
-        is_known = message.task in self._settled or not message.task
+        is_known = message.task in self._settled or (not message.task and message.type not in _OF_A_TASK)
         if is_known and self.run is not None and message.run == self.run:
             return True
         self.strays += 1
@@ -122,6 +136,10 @@ class Settlement:
 
         """
         if not ranges:
+            return
+        if feedback is not None and len(portions := list(_portions(feedback))) > 1:
+            for place, count in portions:
+                self.settle(task, part(ranges, place, count), feedback=feedback[place : place + count])
             return
         known = self._settled.setdefault(task, Intervals())
         for first, count in ranges:
@@ -201,7 +219,8 @@ class Settlement:
 
     def is_goodbye(self, message: Message) -> bool:
         """Tell whether a message is the distributor's answer to :meth:`goodbye`."""
-        return message.type == messages.MESSAGE_TYPE_GOODBYE and message.life == self.life
+        is_ours = message.life == self.life and message.run == self.run
+        return is_ours and message.type == messages.MESSAGE_TYPE_GOODBYE
 
     @property
     def unconfirmed(self) -> int:
@@ -212,3 +231,14 @@ class Settlement:
     def has_unsent(self) -> bool:
         """Whether ACKs wait to be sent."""
         return self._unsent > 0
+
+
+def _portions(said: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Divide what is said into portions for one ACK each: the place of the first one, and how many."""
+    start = size = 0
+    for place, words in enumerate(said):
+        if place > start and size + len(words) > _PORTION:
+            yield start, place - start
+            start, size = place, 0
+        size += len(words)
+    yield start, len(said) - start

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from zmqpipeline.delivery.admission import SAY_INTERVAL
 from zmqpipeline.delivery.gate import Gate
 from zmqpipeline.delivery.handout import Handout
 from zmqpipeline.delivery.ledger import COLLECTOR, Ledger
@@ -16,7 +18,7 @@ from zmqpipeline.delivery.ports import NO_JOURNAL
 from zmqpipeline.delivery.roster import Peer, Roster
 from zmqpipeline.delivery.suspicion import Suspicion
 from zmqpipeline.wire import messages
-from zmqpipeline.wire.envelope import Message
+from zmqpipeline.wire.envelope import ENVELOPE_BYTES, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +91,7 @@ class TaskBook:
         self.overdue = Overdue(ledger, options)
         self.handout = Handout(run, source, self.gate, ledger, self.roster, self.suspicion, options, journal)
         self.overtime = Overtime(ledger, source, options)
+        self._narrow_said_at = -math.inf
         #: what has become of workers, for the log
         self.news: list[News] = []
         self._handlers: dict[str, Callable[[Peer, Message, float], None]] = {
@@ -171,6 +174,14 @@ class TaskBook:
         for batch in self.ledger.held_by(COLLECTOR):
             batch.number = 0
 
+    def collector_takes(self, largest: int) -> None:
+        """Take in how large a frame the collector takes: workers have to know before they get a task.
+
+        A task may be no larger either, because one that has failed goes to the collector.
+        """
+        self.source.max_message = min(self._options.max_message, largest)
+        self.roster.limit_results(largest)
+
     # -- what is due --------------------------------------------------------
 
     def hand_out(self, now: float) -> bool:
@@ -192,12 +203,18 @@ class TaskBook:
                     error=batch.error,
                     body=batch.body,  # what the task was, beside what became of it
                 )
+                if len(batch.body) > self.source.max_message - ENVELOPE_BYTES:
+                    report.body = b"\x80"  # this collector takes less than the one before it; an empty map
                 if not self._link.to_collector(report):
                     return
                 batch.number = 1
 
     def tick(self, now: float) -> None:
         """Ping who was silent, and hand out again what was finished and never acknowledged."""
+        for address, greeting in self.roster.admission.due(len(self.peers), now):
+            self.receive(address, greeting, now)
+        if self.roster.admission.is_crowded(len(self.peers), now):
+            self.news.append(News(Fate.CROWDED, self.name, Peer(b""), len(self.peers)))
         self.overdue.remind(now)
         self._take_back(self.overdue.due())
         for batch in self.suspicion.judge():
@@ -246,13 +263,20 @@ class TaskBook:
 
     # -- workers ------------------------------------------------------------
 
-    def _on_hello(self, peer: Peer, message: Message, _now: float) -> None:
+    def _on_hello(self, peer: Peer, message: Message, now: float) -> None:
         self.roster.hello(peer, message.data)
-        for address in self.roster.former(peer):
-            self.lost(address)
+        former = self.roster.former(peer)
+        if former is not None:
+            self.lost(former)
             # HELLOs of two connections may change places: then the one that was lost lives, and is to know
-            self.roster.reset(address)
+            self.roster.reset(former)
         self.suspicion.absolve(peer)
+        largest = peer.info.get("max_message")
+        if type(largest) is not int or largest >= self._options.max_message:
+            return
+        if now - self._narrow_said_at >= SAY_INTERVAL:
+            self._narrow_said_at = now
+            self.news.append(News(Fate.NARROW, self.name, peer, largest))
 
     def _on_empty(self, peer: Peer, _message: Message, _now: float) -> None:
         self.roster.empty(peer)

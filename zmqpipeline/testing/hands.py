@@ -121,8 +121,7 @@ class Hands:
 
     def report(self, assignment: Assignment, execution: Execution) -> int:
         """Make the messages about what was done; tell how many bytes of results that are."""
-        limit = assignment.max_message or sockets.MAX_MESSAGE_SIZE
-        return self._reporter.report(assignment, execution, limit)
+        return self._reporter.report(assignment, execution, assignment.largest)
 
     def over_time(self, assignment: Assignment, execution: Execution, limit: float) -> None:
         """Make the message that the running task has passed its time limit."""

@@ -278,6 +278,28 @@ def _decode_slowly(frame: bytes | memoryview, own: bytes | memoryview | None) ->
     return _checked(fields)
 
 
+def names(frame: bytes | memoryview) -> tuple[str | None, str | None]:
+    """Tell the run and the life that a message names, without opening its data. Never raises.
+
+    It is for large frames: opened, they would take many times their size, whoever they are from.
+    """
+    found: dict[Any, Any] = {}
+    unpacker = msgpack.Unpacker(
+        read_size=4096, max_buffer_size=0, max_array_len=0, max_map_len=0, strict_map_key=False
+    )
+    try:
+        unpacker.feed(frame)
+        for _ in range(unpacker.read_map_header()):
+            key = unpacker.unpack()
+            if key in {"run", "life"}:
+                found[key] = unpacker.unpack()
+            else:
+                unpacker.skip()
+    except Exception:  # noqa: BLE001 - what msgpack raises for hostile bytes is many things
+        return None, None
+    return found.get("run"), found.get("life")
+
+
 def cut(body: bytes, skip: int, keep: int) -> bytes:
     """Take ``keep`` packed items out of a run of them, after ``skip`` others."""
     unpacker = msgpack.Unpacker(max_buffer_size=0)

@@ -19,6 +19,9 @@ EXT_DATETIME, EXT_DATE, EXT_TIME, EXT_TIMEDELTA = 1, 2, 3, 4
 #: form that RFC 9557 gives to private suffixes.
 _FOLD = "[_fold=1]"
 
+#: The payload of a time difference is never more, whatever it says: see ``seldom.LONGEST_UNCHECKED``.
+_THREE_NUMBERS = {"max_array_len": 3, "max_map_len": 0, "max_ext_len": 0, "max_str_len": 0, "max_bin_len": 0}
+
 _OFFSET_BELOW_ONE_SECOND = re.compile(r"([+-])00:00:00\.([0-9]{6})")
 
 
@@ -81,10 +84,33 @@ def _decode_date(payload: bytes) -> date:
 
 
 def _decode_timedelta(payload: bytes) -> timedelta:
-    parts = msgpack.unpackb(payload)
+    parts = msgpack.unpackb(payload, **_THREE_NUMBERS)
     if type(parts) is not list or [type(part) for part in parts] != [int, int, int]:
         raise ValueError("a time difference is an array of three integers")
     return timedelta(*parts)
+
+
+def unix_time(x: date | timedelta) -> float:
+    """Return a point in time as seconds since 1970-01-01T00:00Z, or a time difference as seconds.
+
+    Parameters
+    ----------
+    x
+        a datetime (UTC, if it is naive), a date (its midnight in UTC) or a timedelta
+
+    Raises
+    ------
+    TypeError
+        `x` is something else
+
+    """
+    if isinstance(x, timedelta):
+        return x.total_seconds()
+    if isinstance(x, datetime):
+        return (x if x.utcoffset() is not None else x.replace(tzinfo=timezone.utc)).timestamp()
+    if isinstance(x, date):
+        return datetime(x.year, x.month, x.day, tzinfo=timezone.utc).timestamp()
+    raise TypeError(f"a datetime, date or timedelta is expected, not {type(x).__name__}")
 
 
 #: Classes, and what packs their instances.

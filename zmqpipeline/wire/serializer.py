@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -21,6 +20,7 @@ import msgpack
 from zmqpipeline.errors import DeclarationError, SerializationError
 from zmqpipeline.wire import extensions
 from zmqpipeline.wire.explain import explain as _explain
+from zmqpipeline.wire.seldom import LONGEST_UNCHECKED, check_complete, unpack_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -199,32 +199,13 @@ def deserialize(packed: bytes | bytearray | memoryview) -> Any:
     """
     try:
         return unpack(packed)
-    except TypeError as error:
-        if not isinstance(packed, bytes | bytearray | memoryview):
-            raise
-        return _deserialize_tuple_keys(packed, error)
     except Exception as error:
-        raise _not_readable(error) from error
-
-
-def _deserialize_tuple_keys(packed: bytes | bytearray | memoryview, cause: TypeError) -> Any:
-    """Unpack once more, with what were tuples as keys made tuples again.
-
-    Lists cannot be keys, so msgpack raises a TypeError for the first one. Such
-    maps are rare, and a hook for every map would slow down all the others.
-    """
-    try:
-        return unpack(packed, object_pairs_hook=_with_tuple_keys)
-    except Exception as error:  # noqa: BLE001 - what msgpack raises for hostile bytes is many things
-        raise _not_readable(error) from cause
-
-
-def _with_tuple_keys(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    return {_as_tuple(key) if isinstance(key, list) else key: value for key, value in pairs}
-
-
-def _as_tuple(key: list[Any]) -> tuple[Any, ...]:
-    return tuple(_as_tuple(part) if isinstance(part, list) else part for part in key)
+        if isinstance(error, TypeError) and not isinstance(packed, bytes | bytearray | memoryview):
+            raise
+        try:
+            return unpack_again(unpack, packed, error)
+        except Exception as final:  # noqa: BLE001 - what msgpack raises for hostile bytes is many things
+            raise _not_readable(final) from error
 
 
 def _not_readable(error: Exception) -> ValueError:
@@ -346,31 +327,10 @@ def decoder(code: int, payload: bytes) -> Any:
     return decode(bytes(payload))
 
 
-def unix_time(x: date | timedelta) -> float:
-    """Return a point in time as seconds since 1970-01-01T00:00Z, or a time difference as seconds.
-
-    Parameters
-    ----------
-    x
-        a datetime (UTC, if it is naive), a date (its midnight in UTC) or a timedelta
-
-    Raises
-    ------
-    TypeError
-        `x` is something else
-
-    """
-    if isinstance(x, timedelta):
-        return x.total_seconds()
-    if isinstance(x, datetime):
-        return (x if x.utcoffset() is not None else x.replace(tzinfo=timezone.utc)).timestamp()
-    if isinstance(x, date):
-        return datetime(x.year, x.month, x.day, tzinfo=timezone.utc).timestamp()
-    raise TypeError(f"a datetime, date or timedelta is expected, not {type(x).__name__}")
-
-
 def _decode_registered(payload: bytes) -> Any:
     with _one_level_down():
+        if of_thread.nesting > 1:  # the levels add up, so that only the first one may be false
+            check_complete(payload)
         pair = deserialize(payload)
         if type(pair) is not list or len(pair) != 2 or type(pair[0]) is not str:
             raise ValueError("a registered object is an array of its type's name and a value")
@@ -387,8 +347,15 @@ def _decode_registered(payload: bytes) -> Any:
 _encoders: dict[type, Callable[[Any], Any]] = dict(extensions.ENCODERS)
 _DECODERS: dict[int, Callable[[bytes], Any]] = {**extensions.DECODERS, EXT_REGISTERED: _decode_registered}
 #: msgpack's own, which raises many things, with this library's options: for what :func:`deserialize` would
-#: be too slow. The limits on lengths need no saying: they are derived from the length of what is unpacked.
+#: be too slow. How long a text may be needs no saying: msgpack takes no more than there is.
 unpack: Callable[..., Any] = partial(
-    msgpack.unpackb, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=decoder, timestamp=3
+    msgpack.unpackb,
+    strict_map_key=False,
+    unicode_errors="surrogatepass",
+    ext_hook=decoder,
+    timestamp=3,
+    max_array_len=LONGEST_UNCHECKED,
 )
+#: for :mod:`zmqpipeline.serializer`
+unix_time = extensions.unix_time
 of_thread = _Local()

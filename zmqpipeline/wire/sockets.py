@@ -13,6 +13,7 @@ import zmq
 import zmq.backend
 
 from zmqpipeline.wire import refusal
+from zmqpipeline.wire.limits import MAX_MESSAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from zmqpipeline.wire.curve import Credentials
     from zmqpipeline.wire.refusal import Refusal
 
-#: the largest frame that a bound socket takes, in bytes
-MAX_MESSAGE_SIZE = 64 * 1024 * 1024
 #: messages that may wait to be sent to one peer: batches are large, so few of them fill a link
 HIGH_WATER_MARK = 8
 #: libzmq 4.3.5 aborts the process when a heartbeat is due on a connection that has broken while a full
@@ -73,13 +72,14 @@ _DOWN = zmq.EVENT_DISCONNECTED
 REDIAL_INTERVAL = 1.0
 
 
-def make_socket(
+def make_socket(  # noqa: PLR0913 - two, and four by keyword
     context: zmq.Context[zmq.Socket[bytes]],
     kind: int,
     *,
     identity: bytes | None = None,
     high_water_mark: int = HIGH_WATER_MARK,
     liveness: Liveness = LIVENESS,
+    max_message_size: int = MAX_MESSAGE_SIZE,
 ) -> zmq.Socket[bytes]:
     """Make a socket that never blocks for ever, and finds out when its peer is gone.
 
@@ -95,13 +95,15 @@ def make_socket(
         messages that may wait to be sent, for each peer
     liveness
         when a silent peer counts as gone
+    max_message_size
+        the largest frame that it takes, in bytes; libzmq ends the connection of a peer that sends more
 
     """
     socket = context.socket(kind)
     socket.linger = LINGER
     socket.sndhwm = high_water_mark
     socket.rcvhwm = RECEIVE_HIGH_WATER_MARK
-    socket.maxmsgsize = MAX_MESSAGE_SIZE
+    socket.maxmsgsize = max_message_size
     socket.handshake_ivl = HANDSHAKE_TIMEOUT
     socket.heartbeat_ivl = round(liveness.interval * 1000)
     socket.heartbeat_timeout = round(liveness.timeout * 1000)

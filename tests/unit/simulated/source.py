@@ -23,6 +23,7 @@ class Numbers:
 
     max_attempts = 3
     retry_delay = 1.0
+    max_message = 64 * 1024 * 1024
     max_worker_deaths = 10**6  # who dies here, dies of other things
 
     def __init__(

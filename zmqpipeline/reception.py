@@ -1,0 +1,43 @@
+"""Takes in the metadata of a run, from whoever brings it first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zmqpipeline.wire import envelope, messages, sockets
+
+if TYPE_CHECKING:
+    from zmqpipeline.role import Socket
+
+
+def take_metadata(socket: Socket, max_message: int) -> dict[str, Any] | None:
+    """Take one message in, and answer it; what is not metadata is answered with a failure.
+
+    Parameters
+    ----------
+    socket
+        a REP socket: it answers before it reads on
+    max_message
+        the largest frame that everybody takes, in bytes: the metadata are sent on
+
+    Returns
+    -------
+    dict or None
+        the metadata, if it was that
+
+    """
+    for frames in sockets.receive(socket, 1):
+        largest = max_message - envelope.ENVELOPE_BYTES
+        if len(frames[-1]) > largest:
+            why = f"the metadata have {len(frames[-1])} bytes packed, and {largest} are allowed"
+            socket.send(messages.create_failure(data=why))
+            continue
+        data, _, kind = messages.get(frames[-1])
+        is_valid = kind == messages.MESSAGE_TYPE_META_DATA and isinstance(data, dict)
+        if not is_valid or not envelope.can_carry(data):  # everybody is to get it
+            socket.send(messages.create_failure(data="expected a METADATA message with a map"))
+            continue
+        socket.send(messages.create_success())
+        found: dict[str, Any] = data
+        return found
+    return None

@@ -1,0 +1,18 @@
+"""How much a role takes from whoever connects to it, where nothing else is said."""
+
+from __future__ import annotations
+
+#: the largest frame that a socket takes, in bytes
+MAX_MESSAGE_SIZE = 64 * 1024 * 1024
+#: no role may take less, in bytes: errors and lists of ids always fit
+SMALLEST_MAX_MESSAGE = 1024 * 1024
+#: workers send no data to a distributor, so its sockets for them take frames of no more bytes: 100 000 ranges
+#: of ids fit, and errors
+MAX_CONTROL = 2 * 1024 * 1024
+#: a frame of more bytes is not opened before it is known to be of the present run: opened, it may take a
+#: hundred times its size (docs/protocol.rst, Limits)
+UNOPENED = 1024 * 1024
+#: how many workers of one task type, or of one service, are known at a time
+MAX_PEERS = 10_000
+#: how many new ones are met in a second
+MAX_HELLOS = 5000
