@@ -9,7 +9,7 @@ import pytest
 from tests.unit.simulated.recorder import Recorder
 from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.batch import NOBODY
-from zmqpipeline.delivery.dispatch import FAREWELL, NO_TASKS_WAIT, Dispatch
+from zmqpipeline.delivery.dispatch import FAREWELL, MOST_NEWS, NO_TASKS_WAIT, Dispatch
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
@@ -566,6 +566,20 @@ def test_a_lockstep_worker_is_gone_with_its_connection() -> None:
     case.dispatch.connection_gone("t", A)
     case.dispatch.connection_gone("t", B)  # it is not in lock step, and it answers
     assert [departure.peer.address for departure in case.dispatch.news()] == [A]
+
+
+def test_strangers_that_come_and_go_do_not_flood_the_log() -> None:
+    case = Case(t=(4, []))
+    case.collector()
+    for wave in range(3):
+        told = 0
+        for number in range(1000):
+            address = b"%d of %d" % (number, wave)
+            case.dispatch.from_worker("t", address, Message("HELLO", "t"), case.now)
+            case.books["t"].lost(address)
+            told += len(case.dispatch.news())
+        assert told == MOST_NEWS
+        case.advance(2.0)
 
 
 def test_nobody_is_asked_when_a_stranger_goes() -> None:

@@ -28,6 +28,8 @@ FAREWELL = 2.0
 REUNION = 1.0
 #: while there is something to hand out, one confirmation is for so many ACKs
 CONFIRM_AFTER = 16
+#: so many news are told from one tick to the next: who connects and goes all the time must not flood the log
+MOST_NEWS = 100
 #: a run without tasks waits so long for a collector that it could end, in seconds
 NO_TASKS_WAIT = 0.5
 
@@ -91,7 +93,8 @@ class Dispatch:
         self._end_sent = False
         self._end_due = True
         self.collector_ended = False  #: it has finished, or is not waited for
-        self._ticked = 0.0
+        self._ticked = self._told_at = 0.0
+        self._told = 0  #: how many news were told since the last tick
         self._begun = math.inf  #: until it begins
         self._farewell: float | None = None
 
@@ -142,11 +145,15 @@ class Dispatch:
         book.probe()
 
     def news(self) -> list[News]:
-        """Take the list of what has become of workers since the last call."""
+        """Take the list of what has become of workers since the last call, or of the first of very many."""
         found = [news for book in self.books.values() for news in book.news]
         for book in self.books.values():
             book.news.clear()
-        return found
+        if self._told_at != self._ticked:
+            self._told_at, self._told = self._ticked, 0
+        room = max(0, MOST_NEWS - self._told)
+        self._told += len(found)
+        return found[:room]
 
     def process_ended(self, host: str, pid: int) -> None:
         """Take back what the workers of a process had: whoever started it has seen it end."""
