@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from zmqpipeline.service import Service
     from zmqpipeline.serviceclient import ServiceClient
     from zmqpipeline.serviceworker import ServiceWorker
+    from zmqpipeline.singlethreaded import SingleThreadedWorker
     from zmqpipeline.task import Task
     from zmqpipeline.utils import messages, serializer
-    from zmqpipeline.worker import SingleThreadedWorker, Worker
+    from zmqpipeline.worker import Worker
 
 __all__ = [
     "Collector",
@@ -58,7 +59,7 @@ _HOMES = {
     "Service": "service",
     "ServiceClient": "serviceclient",
     "ServiceWorker": "serviceworker",
-    "SingleThreadedWorker": "worker",
+    "SingleThreadedWorker": "singlethreaded",
     "Statistics": "delivery.dispatch",
     "Task": "task",
     "TaskType": "descriptors",

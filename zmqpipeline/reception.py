@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zmqpipeline.wire import envelope, messages, sockets
+from zmqpipeline.errors import SerializationError
+from zmqpipeline.wire import envelope, messages, serializer, sockets
 
 if TYPE_CHECKING:
     from zmqpipeline.role import Socket
+
+
+def can_be_packed(data: Any) -> bool:
+    """Tell whether data can be sent on: not all that was unpacked can, because it may be nested deeper."""
+    try:
+        serializer.serialize(data)
+    except SerializationError:
+        return False
+    return True
 
 
 def take_metadata(socket: Socket, max_message: int) -> dict[str, Any] | None:
@@ -34,7 +44,7 @@ def take_metadata(socket: Socket, max_message: int) -> dict[str, Any] | None:
             continue
         data, _, kind = messages.get(frames[-1])
         is_valid = kind == messages.MESSAGE_TYPE_META_DATA and isinstance(data, dict)
-        if not is_valid or not envelope.can_carry(data):  # everybody is to get it
+        if not is_valid or not can_be_packed(data):  # everybody is to get it
             socket.send(messages.create_failure(data="expected a METADATA message with a map"))
             continue
         socket.send(messages.create_success())

@@ -71,8 +71,8 @@ class Role:
     #: kinds of sockets that take less than ``max_message_size``, and how much
     _takes_less: ClassVar[dict[int, int]] = {}
 
-    #: told how the start goes: ``"ready"`` once everything is open; ``"starting"`` and ``"started"``
-    #: around init_worker; ``"started"`` once a collector has met its distributor
+    #: told ``"ready"`` once everything is open; ``"starting"`` and ``"started"`` around init_worker;
+    #: ``"started"`` once a collector has met its distributor
     on_event: Callable[[str], None] | None = None
 
     # state, set here because a subclass need not call our __init__
@@ -81,8 +81,7 @@ class Role:
     _stopper: Stopper | None = None
     _stop_requested = RUNNING
     _announced = _look_at = 0.0
-    _strays, _strays_at = 0, 0.0
-    _owner = 0
+    _strays, _strays_at, _owner = 0, 0.0, 0
     #: around calls of the program's methods: the second signal interrupts what runs inside
     _user_code = UserCode()
 

@@ -13,10 +13,9 @@ import zmq
 
 from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.assignment import Assignment
-from zmqpipeline.delivery.credit import MOST_BYTES, Credit
+from zmqpipeline.delivery.credit import Credit
 from zmqpipeline.descriptors import EndpointAddress, TaskType
 from zmqpipeline.errors import DeclarationError
-from zmqpipeline.execution import Execution
 from zmqpipeline.heartbeat import Heartbeat, Shared
 from zmqpipeline.reporting import Reporter
 from zmqpipeline.role import DeclaredRole
@@ -26,6 +25,7 @@ from zmqpipeline.wire import envelope, messages, serializer, sockets
 
 if TYPE_CHECKING:
     from zmqpipeline.delivery.assignment import Work
+    from zmqpipeline.execution import Execution
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
 
@@ -388,27 +388,3 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _info(self) -> dict[str, Any]:
         return {**super()._info(), "process": self._process, "hands": self._hands()}
-
-
-class SingleThreadedWorker(Worker):
-    """A worker that does one task after the other, in the thread that called :meth:`run`.
-
-    Implement :meth:`handle_execution`; what it returns is what the collector gets.
-    """
-
-    def _work(self) -> None:
-        with self._shared.lock:
-            work = self._assignment.next(self._credit.round)
-        if work is None:
-            return
-        self._executions[0] = execution = Execution(work)
-        inside, begun = self._user_code, time.perf_counter()
-        try:
-            inside.runs = True
-            if inside.stopper is not None and inside.stopper.level >= NOW:
-                raise StopNow
-            execution.run(self.handle_execution, self._call_name, self._packer, MOST_BYTES)
-        finally:
-            inside.runs = False
-        self._executions[0] = None
-        self._finished(execution, time.perf_counter() - begun)

@@ -19,6 +19,7 @@ from tests.fuzz.machines import assignment, collector, dispatch
 from zmqpipeline.delivery.brokerage import Brokerage, Limits
 from zmqpipeline.errors import JournalError
 from zmqpipeline.journal import Journal
+from zmqpipeline.reception import can_be_packed
 from zmqpipeline.service import Header, Service, _Transport, open_header
 from zmqpipeline.wire import envelope, messages, serializer, sockets
 from zmqpipeline.wire.envelope import MAX_NUMBER, Message
@@ -53,7 +54,7 @@ def decode(data: bytes) -> None:
     message = envelope.decode(frame, own)
     if message is not None:
         check(message)
-        if envelope.can_carry(message.data):
+        if can_be_packed(message.data):
             again = envelope.decode(envelope.encode(message))
             assert again is not None
             again.data = message.data  # which may be no number, and then differs from itself

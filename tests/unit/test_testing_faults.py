@@ -6,7 +6,7 @@ import abc
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import zmqpipeline
@@ -85,6 +85,7 @@ _POINTS = st.one_of(st.tuples(st.just("A"), st.integers(0, 24)), st.tuples(st.ju
     st.sampled_from([Counting, Gated]),
     st.sampled_from([Echo, Threaded]),
 )
+@example([("kill_worker", ("A", 0)), ("restart_distributor", ("A", 0))], Counting, Echo)
 @settings(max_examples=100, deadline=None)
 def test_many_faults_end_in_the_same_guarantees(
     chosen: list[tuple[str, tuple[str, int]]], task_base: type, worker_base: type

@@ -9,8 +9,8 @@ from zmqpipeline.execution import Execution
 from zmqpipeline.failure import describe
 from zmqpipeline.multithreaded import MultiThreadedWorker
 from zmqpipeline.reporting import Reporter
+from zmqpipeline.singlethreaded import SingleThreadedWorker
 from zmqpipeline.wire import envelope, serializer, sockets
-from zmqpipeline.worker import SingleThreadedWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from zmqpipeline.errors import SerializationError
 from zmqpipeline.wire import serializer
 from zmqpipeline.wire.messages import MESSAGE_TYPE_DATA, MESSAGE_TYPE_EMPTY, MESSAGE_TYPE_FAILURE
 
@@ -207,15 +206,6 @@ def array_header(count: int) -> bytes:
     if count < 1 << 16:
         return b"\xdc" + count.to_bytes(2, "big")
     return b"\xdd" + count.to_bytes(4, "big")
-
-
-def can_carry(data: Any) -> bool:
-    """Tell whether data can be packed: not all that was unpacked can, because it may be nested deeper."""
-    try:
-        serializer.serialize(data)
-    except SerializationError:
-        return False
-    return True
 
 
 def decode(frame: bytes | memoryview, own: bytes | memoryview | None = None) -> Message | None:

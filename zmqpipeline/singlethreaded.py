@@ -1,0 +1,34 @@
+"""SingleThreadedWorker: one task after the other, in one thread."""
+
+from __future__ import annotations
+
+import time
+
+from zmqpipeline.delivery.credit import MOST_BYTES
+from zmqpipeline.execution import Execution
+from zmqpipeline.stopping import NOW, StopNow
+from zmqpipeline.worker import Worker
+
+
+class SingleThreadedWorker(Worker):
+    """A worker that does one task after the other, in the thread that called :meth:`run`.
+
+    Implement :meth:`handle_execution`; what it returns is what the collector gets.
+    """
+
+    def _work(self) -> None:
+        with self._shared.lock:
+            work = self._assignment.next(self._credit.round)
+        if work is None:
+            return
+        self._executions[0] = execution = Execution(work)
+        inside, begun = self._user_code, time.perf_counter()
+        try:
+            inside.runs = True
+            if inside.stopper is not None and inside.stopper.level >= NOW:
+                raise StopNow
+            execution.run(self.handle_execution, self._call_name, self._packer, MOST_BYTES)
+        finally:
+            inside.runs = False
+        self._executions[0] = None
+        self._finished(execution, time.perf_counter() - begun)
