@@ -2,7 +2,8 @@
 
 ``python tests/fuzz/decoders.py TARGET [libFuzzer's options]`` needs atheris, and runs for ten minutes unless
 ``-max_total_time`` says otherwise. What it finds is written to the working directory: move it to
-``tests/fuzz/crashes/TARGET-what-it-was``, where the tests run it from then on.
+``tests/fuzz/crashes/TARGET-what-it-was``, where the tests run it from then on. It begins with bad messages,
+and what it has learned is kept in ``.atheris/TARGET``, where the next run goes on.
 """
 
 from __future__ import annotations
@@ -25,14 +26,19 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("atheris is missing: install it with 'pip install atheris' and run this again\n")
         return 1
     with atheris.instrument_imports(include=["zmqpipeline"]):
-        targets = importlib.import_module("tests.fuzz.targets").TARGETS
+        module = importlib.import_module("tests.fuzz.targets")
+    targets = module.TARGETS
     if not arguments or arguments[0] not in targets:
         sys.stderr.write(f"name a target first, one of {', '.join(sorted(targets))}\n")
         return 2
     name, *options = arguments
     if not any(option.startswith("-max_total_time=") for option in options):
         options.append(f"-max_total_time={SECONDS}")
-    atheris.Setup([sys.argv[0], *options], targets[name])
+    corpus = Path(".atheris", name)
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(module.seeds(name)):
+        corpus.joinpath(f"seed-{number}").write_bytes(seed)
+    atheris.Setup([sys.argv[0], *options, str(corpus)], targets[name])
     atheris.Fuzz()
     return 0
 

@@ -7,6 +7,7 @@ They are run by Hypothesis in ``unit/test_fuzz.py``, by atheris in ``fuzz/decode
 from __future__ import annotations
 
 import logging
+import random
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import zmq
 
+from tests.badness import frames
 from tests.fuzz.events import watching
 from tests.fuzz.machines import assignment, collector, dispatch
 from zmqpipeline.delivery.brokerage import Brokerage, Limits
@@ -197,6 +199,17 @@ def _written(path: Path) -> bytes:
     made.commit()
     made.close()  # with it goes the log that precedes the file
     return path.read_bytes()
+
+
+def seeds(name: str) -> list[bytes]:
+    """Make what a search for a target begins with."""
+    chance = random.Random(7)  # noqa: S311 - the same each time
+    made = [kind(chance)[0] for kind in frames.KINDS.values() for _ in range(5)]
+    if name in {"decode", "get", "deserialize", "header"}:
+        return made
+    if name in {"monitor", "journal"}:
+        return [chance.randbytes(40) for _ in range(10)]
+    return [joined([chance.randbytes(1) + said for said in chance.choices(made, k=5)]) for _ in made]
 
 
 def _of_machine(machine: Callable[[list[bytes]], None]) -> Callable[[bytes], None]:
