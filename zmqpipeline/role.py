@@ -123,15 +123,8 @@ class Role:
         self._before_run()
         check_bounds(self)
         self._access = Access(keys_of(self, self.keys), self.logger, self._subject())
-        self._stopper = stopper = Stopper(
-            self.logger,
-            self._subject(),
-            self._finishes,
-            self._second_stop,
-            self.stop_timeout,
-            self._part,
-            self._abandon,
-        )
+        texts = self._subject(), self._finishes, self._second_stop
+        self._stopper = stopper = Stopper(self.logger, *texts, self.stop_timeout, self._part, self._abandon)
         stopper.level = self._stop_requested
         self._user_code = stopper.user_code
         self._stop_descriptor = stopper.fileno()

@@ -109,12 +109,6 @@ class Ledger:
         if not batch.is_booked:
             self._add(batch)
 
-    def record(self, body: bytes, count: int) -> Batch:
-        """Book new tasks, which wait until :meth:`give` says who has them."""
-        batch = self.make(body, count)
-        self._add(batch)
-        return batch
-
     def resume(
         self,
         next_id: int,

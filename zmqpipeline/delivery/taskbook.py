@@ -141,9 +141,7 @@ class TaskBook:
         if peer.ended or self.stopping:  # it was told to go, and whoever told it may kill it
             return count
         if not (peer.welcomed or peer.number or count):
-            return (
-                0  # it was gone before it could be told anything: its words are read one by one, each as new
-            )
+            return 0  # gone before it was told anything: its words come one by one, each as new
         if self.roster.is_back(peer):
             self.news.append(News(Fate.RECONNECTED, self.name, peer, count))
         else:
