@@ -351,11 +351,19 @@ def test_a_stranger_is_reset(kind: str, fields: dict[str, Any], run: str) -> Non
     (reset,) = case.says(A, kind, run=run, **fields)
     assert (reset.type, reset.run) == ("RESET", RUN)
     assert not case.book.peers
-    assert case.strays == 1
+    assert (case.strays, case.book.roster.late) == ((0, 1) if run == RUN else (1, 0))
 
 
 def test_a_stranger_that_leaves_is_let_go() -> None:
     assert Case().says(A, "BYE") == []
+
+
+def test_a_worker_that_leaves_may_be_overtaken_by_its_heartbeat() -> None:
+    case = Case()
+    case.join(A, 1)
+    case.says(A, "BYE")
+    assert case.says(B, "HEARTBEAT", worker=A.decode(), number=1, held=[]) == []
+    assert (case.strays, case.book.roster.late) == (0, 1)
 
 
 def test_a_stranger_of_another_task_type_is_not_met() -> None:

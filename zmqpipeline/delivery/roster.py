@@ -83,6 +83,7 @@ class Roster:
         self.met = False  #: whether a worker was ever there
         self.ending = False
         self.strays = 0  #: messages that made no sense
+        self.late = 0  #: messages of this run, from workers that have gone, or knew an earlier life of ours
         #: whose connection was found to be gone; to be taken by whoever keeps the books
         self.gone: list[bytes] = []
         #: until when nobody is lost because he cannot be reached; 0 if not at all
@@ -103,7 +104,7 @@ class Roster:
         if message.worker is not None and message.type in _SPOKEN_FOR:
             voice, address = address, message.worker.encode("utf-8", "surrogatepass")
             if address not in self.peers:
-                self.strays += 1
+                self._count(message)
                 return None
         peer = self.peers.get(address)
         if message.run != self._run and not _needs_no_run(message, voice):
@@ -316,7 +317,7 @@ class Roster:
         elif message.type == messages.MESSAGE_TYPE_READY and message.credit is None:
             peer.lockstep = peer.started = True
         elif message.type != messages.MESSAGE_TYPE_HELLO:
-            self.strays += 1
+            self._count(message)
             if message.type == messages.MESSAGE_TYPE_GOODBYE:
                 self.admission.forget(address)
             else:
@@ -340,6 +341,13 @@ class Roster:
         if peer.lockstep and peer.address not in self.admission:
             self.reset(peer.address)  # it waits for some answer
         return False
+
+    def _count(self, unknown: Message) -> None:
+        """Count a message of a worker that is not there: whoever leaves may be overtaken by its heartbeat."""
+        if unknown.run == self._run:
+            self.late += 1
+        else:
+            self.strays += 1
 
     def _continue(self, peer: Peer) -> None:
         if self.ending:
