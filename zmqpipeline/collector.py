@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import zmq
 
 from zmqpipeline import feedback
-from zmqpipeline.declarations import Attribute, Method
-from zmqpipeline.delivery.intervals import Intervals
-from zmqpipeline.delivery.settlement import Settlement
-from zmqpipeline.descriptors import EndpointAddress
+from zmqpipeline.declarations import Method
+from zmqpipeline.delivery.settlement import Settlement, divided
 from zmqpipeline.results import NO_RESULTS, Results
 from zmqpipeline.role import STRAYS_INTERVAL, DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
-from zmqpipeline.task import ENDPOINT
+from zmqpipeline.task import ACK_ENDPOINT, ENDPOINT
 from zmqpipeline.wire import envelope, messages, sockets
+from zmqpipeline.wire.inbox import Inbox
 from zmqpipeline.wire.limits import UNOPENED
 
 if TYPE_CHECKING:
     from zmqpipeline.delivery.intervals import Range
+    from zmqpipeline.descriptors import EndpointAddress
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
 
@@ -43,12 +43,6 @@ SLICE = 0.01
 _COPIES = 8
 _DRAIN = 16
 _DATA = messages.MESSAGE_TYPE_DATA
-
-_ACK_ENDPOINT = Attribute(
-    "ack_endpoint",
-    "an address: zmqpipeline.EndpointAddress('...')",
-    lambda value: isinstance(value, EndpointAddress),
-)
 
 
 class Collector(DeclaredRole, abc.ABC):
@@ -69,7 +63,7 @@ class Collector(DeclaredRole, abc.ABC):
 
     """
 
-    _declares = (ENDPOINT, _ACK_ENDPOINT)
+    _declares = (ENDPOINT, ACK_ENDPOINT)
     _calls = (
         Method("handle_collection", ("data", "task_type", "msgtype")),
         Method("handle_failure", ("data", "task_type", "error")),
@@ -161,6 +155,7 @@ class Collector(DeclaredRole, abc.ABC):
         self._distributor = self._peer_clock(f"the distributor behind {self.ack_endpoint}")
         self._has_ack_data = type(self).get_ack_data is not Collector.get_ack_data
         self.receiver = self._bound(zmq.PULL, self.endpoint)
+        self._inbox = Inbox(self.receiver)
         self.ack_sender = self._bound(zmq.PUSH, self.ack_endpoint, watch=True)
         self._greeted = self._met = False
         self._ended: bool | None = None
@@ -178,7 +173,7 @@ class Collector(DeclaredRole, abc.ABC):
                 if self.receiver in ready:
                     self._heard = self._polled_at
                     for _ in range(_DRAIN):
-                        if (frames := sockets.receive_one(self.receiver)) is None:
+                        if (frames := self._inbox.take()) is None:
                             break
                         self._receive(frames)
                         self._send_due(time.monotonic())
@@ -203,7 +198,7 @@ class Collector(DeclaredRole, abc.ABC):
         message = envelope.decode(*frames) if is_small or self._settlement.expects(frames) else None
         if message is None:
             self._settlement.strays += 1
-        elif message.type == _DATA and self._settlement.belongs(message):
+        elif message.type == _DATA:
             self._collect(message)
         elif message.type == messages.MESSAGE_TYPE_META_DATA:
             answer = self._settlement.start(message)
@@ -213,9 +208,12 @@ class Collector(DeclaredRole, abc.ABC):
                 if not self._met:
                     self._met = True
                     self._event("started")
-        elif message.type == _DATA or not self._settlement.belongs(message):
-            self._refuse(message)
-        elif message.type == messages.MESSAGE_TYPE_FAILURE:
+        elif self._settlement.belongs(message):
+            self._heed(message)
+
+    def _heed(self, message: Message) -> None:
+        """Do what a message of the present run says."""
+        if message.type == messages.MESSAGE_TYPE_FAILURE:
             self._collect_failure(message)
         elif message.type == messages.MESSAGE_TYPE_SUCCESS:
             self._settlement.confirm(message, time.monotonic())
@@ -226,22 +224,23 @@ class Collector(DeclaredRole, abc.ABC):
 
     def _collect(self, message: Message) -> None:
         """Handle the results that are new, and acknowledge them all."""
-        ranges, data = message.ids, message.data
-        if ranges is None:
-            ranges, data = message.ranges, [data]
-        whole = isinstance(data, list) and bool(ranges)
-        if not whole or len(data) != (ranges[0][1] if len(ranges) == 1 else envelope.total(ranges)):
-            self._settlement.strays += 1
+        ranges, data = message.ids or message.ranges, message.data
+        if self._settlement.is_news(message):
+            fresh = ranges
+        elif not self._settlement.belongs(message):
+            self._refuse(message)
             return
-        fresh = self._settlement.fresh(message.task, ranges)
+        else:
+            data = [data] if message.ids is None else data
+            if not ranges or not isinstance(data, list) or len(data) != envelope.total(ranges):
+                self._settlement.strays += 1
+                return
+            fresh = self._settlement.fresh(message.task, ranges)
         if fresh == ranges:
             handle = self._handle if len(data) == 1 else self._handle_slices
             handle(message.task, ranges, data)
             return
-        new = Intervals(fresh)
-        again = [part for first, count in ranges for part in new.missing(first, count)]
-        ids = [task_id for first, count in ranges for task_id in range(first, first + count)]
-        chosen = {task_id: item for task_id, item in zip(ids, data, strict=True) if task_id in new}
+        chosen, again = divided(ranges, data, fresh)
         if chosen:
             self._handle(message.task, [(task_id, 1) for task_id in chosen], list(chosen.values()))
         self._settlement.settle(message.task, again, again=True)
@@ -363,7 +362,7 @@ class Collector(DeclaredRole, abc.ABC):
 
     def _refuse(self, message: Message) -> None:
         """Say once in a while, for a result without ids or of another run, that it is dropped."""
-        if message.type == _DATA and message.run is None and self._polled_at >= self._refused_at:
+        if message.run is None and self._polled_at >= self._refused_at:
             self._refused_at = self._polled_at + STRAYS_INTERVAL
             self.logger.error(
                 "a worker of %s sends results without run, id and attempt of their DATA: they are dropped",

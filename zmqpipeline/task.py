@@ -27,6 +27,7 @@ ENDPOINT = Attribute(
     "an address: zmqpipeline.EndpointAddress('...')",
     lambda value: isinstance(value, EndpointAddress),
 )
+ACK_ENDPOINT = Attribute("ack_endpoint", ENDPOINT.expected, ENDPOINT.accepts)
 _DEPENDENCIES = Attribute(
     "dependencies",
     "a list of zmqpipeline.TaskType, [] for none",

@@ -22,6 +22,7 @@ from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT, TASK_TYPE
 from zmqpipeline.wire import envelope, messages, serializer, sockets
+from zmqpipeline.wire.inbox import Inbox
 
 if TYPE_CHECKING:
     from zmqpipeline.delivery.assignment import Work
@@ -150,6 +151,7 @@ class Worker(DeclaredRole, abc.ABC):
         self._watch = self._watches[-1]
         self._stop_heartbeat()
         self._to_distributor = sockets.Outbox(self.worker)
+        self._inbox = Inbox(self.worker, delimited=True)
         self._reporter = Reporter(self._results, self._to_distributor, self.logger, self._subject())
         self._assignment = Assignment(str(self.task_type))
         self._shared = Shared(self._assignment, self.worker_id, self._executions, self._requeue)
@@ -189,9 +191,8 @@ class Worker(DeclaredRole, abc.ABC):
     def _read(self, ready: dict[Any, int]) -> bool:
         """Read what has come, up to some work; tell whether there is some that can be begun."""
         if self.worker in ready:
-            assert self.worker is not None  # noqa: S101 - _join made it
             for _ in range(_DRAIN):
-                frames = sockets.receive_one(self.worker)
+                frames = self._inbox.take()
                 if frames is None:
                     break
                 self._take(frames)
@@ -206,8 +207,7 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _take(self, frames: list[sockets.Frame]) -> None:
         """Take in one message of the distributor."""
-        valid = 2 <= len(frames) <= 3 and not frames[0]
-        message = envelope.decode(*frames[1:]) if valid else None
+        message = envelope.decode(*frames) if 1 <= len(frames) <= 2 else None
         if message is None:
             self._assignment.strays += 1
         else:
@@ -231,8 +231,7 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _has_ended(self) -> bool:
         """Tell whether END came before the connection broke: then it counts."""
-        assert self.worker is not None  # noqa: S101 - _join made it
-        for frames in sockets.receive(self.worker, _ALL):
+        while (frames := self._inbox.take()) is not None:
             self._take(frames)
         return self._assignment.ended
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -91,6 +91,30 @@ def test_nothing_belongs_before_start_and_only_its_run_after() -> None:
     for other in (None, "another run"):
         assert not settlement.belongs(Message("DATA", "t", run=other))
     assert settlement.strays == 5
+
+
+@pytest.mark.parametrize(
+    ("task", "run", "ids", "data", "is_news"),
+    [
+        ("t", RUN, [(5, 2)], [{}, {}], True),
+        ("t", RUN, [(4, 2)], [{}, {}], False),  # one of them came before
+        ("t", RUN, [(0, 2)], [{}, {}], False),  # new, but that has to be looked up
+        ("t", RUN, [(5, 1), (6, 1)], [{}, {}], False),
+        ("t", RUN, [(5, 2)], [{}], False),
+        ("t", RUN, [(5, 2)], {"a": 1, "b": 2}, False),
+        ("t", RUN, None, [{}, {}], False),
+        ("t", "another run", [(5, 2)], [{}, {}], False),
+        ("t", None, [(5, 2)], [{}, {}], False),
+        ("another", RUN, [(5, 2)], [{}, {}], False),
+    ],
+)
+def test_what_is_behind_all_others_is_news(
+    task: str, run: str | None, ids: list[tuple[int, int]] | None, data: Any, is_news: bool
+) -> None:
+    settlement = started()
+    settlement.settle("t", [(3, 2)])
+    assert settlement.is_news(Message("DATA", task, data, run, ids)) is is_news
+    assert settlement.strays == 0
 
 
 def test_what_an_earlier_life_has_settled_is_not_fresh() -> None:

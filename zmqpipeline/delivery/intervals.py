@@ -81,6 +81,11 @@ class Intervals:
             return None
         return self._starts[index], self._ends[index] - self._starts[index]
 
+    @property
+    def end(self) -> int:
+        """What is behind its last number; 0 if there is none."""
+        return self._ends[-1] if self._ends else 0
+
     def ranges(self) -> list[Range]:
         """List what is in the set as ``(first, count)`` pairs, in order."""
         return [(start, end - start) for start, end in zip(self._starts, self._ends, strict=True)]

@@ -100,6 +100,14 @@ class Settlement:
         self.strays += 1
         return False
 
+    def is_news(self, message: Message) -> bool:
+        """Tell, at once, whether a message has results behind all others of its task, as most have."""
+        known, ids = self._settled.get(message.task), message.ids
+        if known is None or ids is None or message.run != self.run or len(ids) != 1:
+            return False
+        (first, count), data = ids[0], message.data
+        return type(data) is list and len(data) == count and first >= known.end
+
     def fresh(self, task: str, ranges: Sequence[Range]) -> list[Range]:
         """Tell which of these tasks have no result yet, in order, and each once."""
         known = self._settled.get(task)
@@ -231,6 +239,25 @@ class Settlement:
     def has_unsent(self) -> bool:
         """Whether ACKs wait to be sent."""
         return self._unsent > 0
+
+
+def divided(
+    ranges: Sequence[Range], data: Sequence[Any], fresh: Sequence[Range]
+) -> tuple[dict[int, Any], list[Range]]:
+    """Divide results into the new ones, by id, and the ids of those that came before.
+
+    Parameters
+    ----------
+    ranges, data
+        the ids and the results, in one order
+    fresh
+        the ids of which there is no result yet
+
+    """
+    new = Intervals(fresh)
+    again = [part for first, count in ranges for part in new.missing(first, count)]
+    ids = [task_id for first, count in ranges for task_id in range(first, first + count)]
+    return {task_id: item for task_id, item in zip(ids, data, strict=True) if task_id in new}, again
 
 
 def _portions(said: Sequence[bytes]) -> Iterator[tuple[int, int]]:

@@ -43,8 +43,9 @@ OWN_FRAME = 256 * 1024
 
 _DATA_KEY, _IDS_KEY = bytes(msgpack.packb("data")), bytes(msgpack.packb("ids"))
 _SMALL_ARRAYS = [bytes((0x90 | count,)) for count in range(16)]
-#: how many fields a batch of results has, and one of tasks: that has an order and a number as well
-_RESULT_FIELDS, _BATCH_FIELDS = 6, 8
+#: the fields of a batch of results, and of one of tasks, in the order on the wire
+_RESULT_KEYS = ("type", "task", "run", "ids", "attempt", "data")
+_BATCH_KEYS = ("type", "task", "run", "ids", "attempt", "order", "number", "data")
 _NUMBERS = ("attempt", "credit", "order", "number", "count", "epoch", "limit")
 _RANGES = ("ids", "held", "failed")
 _TEXTS = ("run", "life", "worker")
@@ -166,9 +167,10 @@ def results(  # noqa: PLR0913, PLR0917 - a message without the message
 
     """
     pack = serializer.of_thread.pack
-    opening = _opening(_RESULT_FIELDS, task, run)
+    opening = _opening(len(_RESULT_KEYS), task, run)
     array = _SMALL_ARRAYS[count] if count < 16 else array_header(count)
-    return b"%b%b\xa7attempt%b\xa4data%b%b" % (opening, pack(ids), pack(attempt), array, body)
+    behind = pack((ids, "attempt", attempt))[1:]
+    return b"%b%b\xa4data%b%b" % (opening, behind, array, body)
 
 
 def _batch(message: Message, body: bytes) -> bytes:
@@ -181,15 +183,9 @@ def _batch(message: Message, body: bytes) -> bytes:
         return results(message.task, message.run, ids, attempt, body, count)
     pack = serializer.of_thread.pack
     array = _SMALL_ARRAYS[count] if count < 16 else array_header(count)
-    return b"%b%b\xa7attempt%b\xa5order%b\xa6number%b\xa4data%b%b" % (
-        _opening(_BATCH_FIELDS, message.task, message.run),
-        pack(ids),
-        pack(attempt),
-        pack(message.order),
-        pack(message.number),
-        array,
-        body,
-    )
+    opening = _opening(len(_BATCH_KEYS), message.task, message.run)
+    behind = pack((ids, "attempt", attempt, "order", message.order, "number", message.number))[1:]
+    return b"%b%b\xa4data%b%b" % (opening, behind, array, body)
 
 
 @lru_cache(maxsize=64)
@@ -225,28 +221,27 @@ def decode(frame: bytes | memoryview, own: bytes | memoryview | None = None) -> 
         fields = None
     if own is not None or type(fields) is not dict:
         return _decode_slowly(frame, own)
-    if fields.get("type") != MESSAGE_TYPE_DATA:
+    # a batch of contiguous ids, packed as we do it, is checked without a call for each field
+    keys, order, number = tuple(fields), 0, 0
+    if keys == _BATCH_KEYS:
+        kind, task, run, ids, attempt, order, number, data = fields.values()
+    elif keys == _RESULT_KEYS:
+        kind, task, run, ids, attempt, data = fields.values()
+    else:
         return _checked(fields)
-    # a batch of contiguous ids, as nearly all are, is checked without a call for each field
-    size = len(fields)
-    try:
-        ((first, count),) = fields["ids"]
-        task, run, attempt, data = fields["task"], fields["run"], fields["attempt"], fields["data"]
-        order, number = (fields["order"], fields["number"]) if size == _BATCH_FIELDS else (0, 0)
-    except (KeyError, TypeError, ValueError):
-        return _checked(fields)
-    if not (
-        size in (_BATCH_FIELDS, _RESULT_FIELDS)
-        and type(task) is type(run) is str
-        and type(attempt) is type(first) is type(count) is type(order) is type(number) is int
-        and min(attempt, first, count - 1, order, number) >= 0
-        and max(attempt, first, count, order, number) < MAX_NUMBER
-    ):
-        return _checked(fields)
-    message = Message(MESSAGE_TYPE_DATA, task, data, run, [(first, count)], attempt)
-    if size == _BATCH_FIELDS:
-        message.order, message.number = order, number
-    return message
+    if kind == MESSAGE_TYPE_DATA and type(ids) is list and len(ids) == 1 and type(ids[0]) is list:
+        first, count = ids[0] if len(ids[0]) == 2 else (None, None)
+        if (
+            type(first) is type(count) is type(attempt) is type(order) is type(number) is int
+            and type(task) is type(run) is str
+            and 0 <= first < MAX_NUMBER and 0 < count < MAX_NUMBER
+            and 0 <= attempt < MAX_NUMBER and 0 <= order < MAX_NUMBER and 0 <= number < MAX_NUMBER
+        ):  # fmt: skip
+            message = Message(MESSAGE_TYPE_DATA, task, data, run, [(first, count)], attempt)
+            if keys == _BATCH_KEYS:
+                message.order, message.number = order, number
+            return message
+    return _checked(fields)
 
 
 def _decode_slowly(frame: bytes | memoryview, own: bytes | memoryview | None) -> Message | None:

@@ -55,7 +55,7 @@ Frame = bytes | memoryview
 _LAST, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 
 #: a frame of fewer bytes is copied: that is quicker than to keep track of it
-_COPIED = 64 * 1024
+COPIED = 64 * 1024
 
 #: libzmq's thread, which does the sending, may have to wait for the processor that its caller is on; if the
 #: caller went on for some tenths of a millisecond, Linux would let it, and the message would lie there
@@ -286,7 +286,7 @@ def send(socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
     for frame in frames[:-1]:
         _send(socket, frame, _MORE)
     last = frames[-1]
-    _send(socket, last, _LAST, len(last) < _COPIED)
+    _send(socket, last, _LAST, len(last) < COPIED)
     _yield()
 
 
@@ -303,11 +303,16 @@ def receive_one(socket: zmq.Socket[bytes]) -> list[Frame] | None:
         frame = socket.recv(_LAST, copy=False)
     except zmq.Again:
         return None
-    frames: list[Frame] = [frame.bytes if len(frame) < _COPIED else frame.buffer]
+    frames = [seen(frame)]
     while frame.more:
         frame = socket.recv(_LAST, copy=False)  # all parts of a message come at once
-        frames.append(frame.bytes if len(frame) < _COPIED else frame.buffer)
+        frames.append(seen(frame))
     return frames
+
+
+def seen(frame: zmq.Frame) -> Frame:
+    """Look at what is in a frame: at a copy, or, if it is large, where libzmq has it."""
+    return frame.bytes if len(frame) < COPIED else frame.buffer
 
 
 def receive(socket: zmq.Socket[bytes], most: int) -> Iterator[list[Frame]]:
