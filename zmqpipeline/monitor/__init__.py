@@ -1,0 +1,1 @@
+"""What can be seen of a run: snapshots, and those who show them."""

@@ -1,0 +1,111 @@
+"""What a distributor tells of a run: the form of a snapshot. Everything in it can be written as JSON."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+#: the version of this form; it changes when something that was there goes, or means something else
+SNAPSHOT_VERSION = 1
+
+#: what a run, or one task type, is doing
+Phase = Literal["waiting", "running", "complete", "stopping", "ended"]
+#: how a worker is: ``starting`` has not asked for tasks yet, ``working`` has some, ``idle`` has none,
+#: ``silent`` says nothing though its connection is up (it is in a call that keeps the interpreter's lock, or
+#: stopped), ``lost`` was given up, ``left`` has said goodbye
+State = Literal["starting", "idle", "working", "silent", "lost", "left"]
+
+
+class Process(TypedDict):
+    """What every process tells of itself; a figure that a system does not give is None."""
+
+    host: str
+    pid: int | None
+    #: resident memory, in bytes
+    memory: int | None
+    #: processor time in the last interval, 1.0 for one core all the time
+    cpu: float | None
+    #: how long its loop was not at its sockets in the last interval, at the most, in seconds
+    lag: float | None
+
+
+class Counts(TypedDict):
+    """How many tasks; all but ``in_flight`` and ``queued`` since the run began."""
+
+    handed_out: int  #: given to a worker for the first time
+    in_flight: int  #: handed out and not acknowledged
+    queued: int  #: of these, waiting to be handed out again
+    acknowledged: int  #: collected, or failed for good
+    failed: int  #: failed for good
+    redelivered: int  #: handed out again
+    rate: float  #: acknowledged in a second, lately
+
+
+class TaskInfo(Counts):
+    """One task type."""
+
+    type: str
+    phase: Phase
+    depends: list[str]
+    total: int | None  #: how many tasks there will be, if the Task knows (``Task.total``)
+    workers: int
+    latency: (
+        float | None
+    )  #: from hand-out to acknowledgement, the mean of those acknowledged lately, in seconds
+
+
+class WorkerInfo(Process):
+    """One worker."""
+
+    id: str
+    task: str
+    name: str  #: of its class
+    state: State
+    hands: int  #: how many tasks it does at a time
+    credit: int  #: how many tasks it has room for
+    in_flight: int  #: handed out to it and not finished
+    done: int  #: finished by it
+    failed: int  #: attempts that failed with it
+    rate: float  #: finished in a second, lately
+    heard: float  #: when it was last heard, in seconds before the snapshot
+    since: float  #: when it came, or, if it is gone, when it went, as a Unix time
+
+
+class CollectorInfo(Process):
+    """The collector."""
+
+    name: str
+    state: State
+    collected: int  #: results that it has acknowledged in its life
+    queue: int  #: acknowledgements that wait to be confirmed
+    rate: float
+
+
+class FailureInfo(TypedDict):
+    """One attempt that failed."""
+
+    time: float  #: Unix time
+    task: str
+    id: int
+    attempt: int
+    final: bool  #: whether the task has failed for good
+    type: str
+    text: str
+    traceback: str
+    worker: str  #: host and pid of the worker, in words
+
+
+class Snapshot(Counts):
+    """A run at one moment."""
+
+    version: int
+    run: str
+    time: float  #: Unix time
+    uptime: float  #: since the distributor began, in seconds
+    phase: Phase
+    waits_for: list[str]  #: whom or what the run cannot go on without, in words
+    latency: float | None
+    distributor: Process
+    collector: CollectorInfo | None
+    tasks: list[TaskInfo]
+    workers: list[WorkerInfo]  #: those that are there, then the last ones that are not
+    failures: list[FailureInfo]  #: the last ones, the newest first
