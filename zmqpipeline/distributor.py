@@ -256,6 +256,7 @@ class Distributor(Role):
         if self._journal is not None:
             self._journal.commit()
         self._report(None)
+        self._link.part(self._ack_watch)
 
     def _cut_short(self, now: float) -> None:
         """End although a method of a Task was interrupted: what that has left half done is not kept."""
