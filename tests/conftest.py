@@ -23,6 +23,12 @@ settings.register_profile("zmqpipeline", deadline=None)
 settings.load_profile("zmqpipeline")
 
 
+def pytest_collection_finish() -> None:
+    """Let those tests that collect garbage look at what they have made, and not at every module each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _clean_registries() -> Iterator[None]:
     """Give each test its own task types and registered classes."""

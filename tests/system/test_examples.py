@@ -234,8 +234,11 @@ def test_the_database_has_each_row_once_if_the_collector_is_killed(folder: Folde
     (folder.path / "elsewhere.py").write_text("""
 import os, pathlib, signal, sys, threading
 sys.path.insert(0, "examples/database")
-import app
+import app, zmqpipeline.collector, zmqpipeline.role
 from app import Factors, Numbers
+
+# so that results are soon done again that died with their collector
+zmqpipeline.collector.HEARTBEAT = zmqpipeline.role.Role.heartbeat_interval = 0.1
 
 def die(when):
     died = pathlib.Path(f"died {when}")
@@ -307,7 +310,8 @@ def test_wordcount(folder: Folder) -> None:
 ELSEWHERE = """
 import os, pathlib, signal, sys
 sys.path.insert(0, "examples/wordcount")
-import app
+import app, zmqpipeline.collector, zmqpipeline.role
+zmqpipeline.collector.HEARTBEAT = zmqpipeline.role.Role.heartbeat_interval = 0.1
 app.FOLDER = "library"
 from app import Files
 """
