@@ -193,10 +193,10 @@ def test_a_collector_that_is_killed_before_it_has_finished_is_replaced(command: 
 def test_a_collector_that_crashes_behind_its_goodbye_is_not_missed(command: Command, last: str) -> None:
     # what is registered runs when the process ends; the one that is to be last sleeps before
     crashes = 'atexit.register(os.kill, os.getpid(), signal.SIGKILL); print("finished")'
-    lingers = "\n    def initialize(self, metadata):\n        atexit.register(time.sleep, 2.0)\n"
+    lingers = "\n    def initialize(self, metadata):\n        atexit.register(time.sleep, 0.5)\n"
     text = two_tasks().replace("import os\n", "import atexit\nimport os\n")
     if last == "Keeps":
-        crashes = f"{crashes}; atexit.register(time.sleep, 2.0)"
+        crashes = f"{crashes}; atexit.register(time.sleep, 1.0)"
     else:
         text = text.replace("    n = 0\n", f"    n = 0\n{lingers}")
     command.write("app.py", text.replace('        print("finished")\n', f"        {crashes}\n"))

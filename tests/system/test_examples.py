@@ -249,12 +249,12 @@ def die(when):
 class Mortal(app.Table):
     def handle_collection(self, data, task_type, msgtype):
         before = self.database.total_changes
-        if data["number"] in {10, 700, 1999}:
+        if data["number"] in {10, 1999}:
             die(f"before {data['number']}")
         super().handle_collection(data, task_type, msgtype)
         if self.database.total_changes == before:
             pathlib.Path("written before").touch()
-        if data["number"] in {11, 1500, 2000}:
+        if data["number"] in {1500, 2000}:
             die(f"behind {data['number']}")
         if data["number"] == 1000:
             threading.Thread(target=die, args=["somewhere"]).start()
@@ -263,7 +263,7 @@ class Mortal(app.Table):
     done = folder.run("zmqpipeline run elsewhere.py")
 
     assert done.code == 0
-    assert len([name for name in done.files if name.startswith("died ")]) == 7
+    assert len([name for name in done.files if name.startswith("died ")]) == 5
     assert "written before" in done.files, "no result came twice: the test proves nothing"
     assert [number for number, _ in rows(folder.path / "factors.sqlite")] == list(range(2, 2001))
     (line,) = said(done.stdout, "Mortal")
