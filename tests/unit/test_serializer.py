@@ -18,6 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests import budget
 from zmqpipeline.delivery.assignment import Work
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.errors import SerializationError
@@ -286,7 +287,7 @@ def test_threads_do_not_share_a_packer() -> None:
 @example(msgpack.packb(msgpack.ExtType(5, b"")))
 @example(msgpack.packb(msgpack.ExtType(5, msgpack.packb([[], 1]))))
 @example(b"\xc7\x0c\xff" + b"\x00" * 4 + b"\x7f" + b"\xff" * 7)  # a timestamp after the year 9999
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=budget.examples(250))
 def test_hostile_bytes_raise_only_value_errors(packed: bytes) -> None:
     try:
         deserialize(packed)
