@@ -62,7 +62,7 @@ def measure_ours(setting: Pace, name: str = OURS, reference: str | None = BARE) 
             where["keys"] = "keys"
             Keys.new(crew.folder / where["keys"])
         if name == WATCHED:
-            where["monitor"] = f"ipc://{crew.folder / 'monitor.ipc'}"
+            where["monitor"] = "ipc://monitor.ipc"
         crew.start(
             "the collector", noop.answering_collector if name == ACK_DATA else noop.collector, where=where
         )
