@@ -389,7 +389,8 @@ class Collector(DeclaredRole, abc.ABC):
             self._say(goodbye)
             self._poll(poller, min(until, time.monotonic() + HELLO_INTERVAL))
             self._watches[0].drain()
-            received = [envelope.decode(frames[0]) for frames in sockets.receive(self.receiver, _DRAIN)]
+            frames = [came[0] for came in sockets.receive(self.receiver, _DRAIN)]
+            received = [envelope.decode(frame) for frame in frames if len(frame) <= UNOPENED]
             answered = self._level >= NOW or any(m and self._settlement.is_goodbye(m) for m in received)
 
     def _waits_for(self) -> list[str]:
