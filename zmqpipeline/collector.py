@@ -365,9 +365,9 @@ class Collector(DeclaredRole, abc.ABC):
         """Say once in a while, for a result without ids or of another run, that it is dropped."""
         if message.type == _DATA and message.run is None and self._polled_at >= self._refused_at:
             self._refused_at = self._polled_at + STRAYS_INTERVAL
-            self.logger.error(
-                "a worker of %s sends results without run, id and attempt of their DATA: they are dropped",
-                message.task[:100] or "an unnamed task type",
+            self.logger.error(  # the name may be a stranger's: quoted, it makes no lines of its own
+                "a worker of %.99r sends results without run, id and attempt of their DATA: they are dropped",
+                message.task,
             )
 
     def _finish(self) -> None:

@@ -91,8 +91,9 @@ def test_a_worker_whose_end_nobody_would_notice_gets_nothing() -> None:
     assert distributor.statistics().redelivered == 0
 
 
+@pytest.mark.parametrize("name", ["x" * 1000, "x\n12:00:00 ERROR all is lost", "\x1b[2J"])
 def test_results_that_do_not_echo_are_told_of_once_in_a_while(
-    stranger: Stranger, caplog: pytest.LogCaptureFixture
+    name: str, stranger: Stranger, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = Pipeline()
     pipeline.task("ONE", 10)
@@ -101,12 +102,13 @@ def test_results_that_do_not_echo_are_told_of_once_in_a_while(
         push = stranger.socket(zmq.PUSH)
         push.connect(str(pipeline.collector))
         for _ in range(100):
-            push.send(messages.create_data("x" * 1000, {"r": 99}))
+            push.send(messages.create_data(name, {"r": 99}))
         eventually(lambda: hasattr(keeper, "_settlement") and keeper._settlement.strays == 100)
         roles.start(pipeline.worker("ONE")())
         roles.join()
     (said,) = [message for message in caplog.messages if "without run, id and attempt" in message]
     assert len(said) < 300
+    assert said.isprintable()
 
 
 def test_metadata_that_cannot_be_passed_on_are_refused(stranger: Stranger) -> None:
