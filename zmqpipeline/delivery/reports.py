@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zmqpipeline.delivery.batch import Batch
+    from zmqpipeline.delivery.peer import Peer
 
 #: so many failed attempts of a task type are kept
 MOST_FAILURES = 50
@@ -40,6 +46,21 @@ class FailedAttempt:
     final: bool
     error: dict[str, Any]
     who: str
+
+
+def failed_attempt(  # noqa: PLR0913 - which, why, when, with whom
+    task: str,
+    batch: Batch,
+    error: dict[str, Any],
+    now: float,
+    peers: Mapping[bytes, Peer],
+    *,
+    final: bool = False,
+) -> FailedAttempt:
+    """Describe the failure of the one task of a batch, while it is still with whom it failed."""
+    peer = peers.get(batch.holder) if isinstance(batch.holder, bytes) else None
+    who = "" if peer is None else peer.who
+    return FailedAttempt(now, task, batch.first, batch.attempt, final, error, who)
 
 
 def reported(said: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from zmqpipeline.delivery.overdue import Overdue
 from zmqpipeline.delivery.overtime import Overtime
 from zmqpipeline.delivery.peer import Peer
 from zmqpipeline.delivery.ports import NO_JOURNAL
-from zmqpipeline.delivery.reports import MOST_FAILURES, FailedAttempt, reported
+from zmqpipeline.delivery.reports import MOST_FAILURES, FailedAttempt, failed_attempt, reported
 from zmqpipeline.delivery.roster import Roster
 from zmqpipeline.delivery.suspicion import Suspicion
 from zmqpipeline.wire import messages
@@ -354,7 +354,7 @@ class TaskBook:
         self._journal.tried(self.name, batch.first, batch.failures, batch.deaths)
         if batch.failures < self.source.max_attempts and error.get("retry", True) is not False:
             batch.shunned = batch.holder
-            self._note(batch, error, now, final=False)
+            self.failures.append(failed_attempt(self.name, batch, error, now, self.peers))
             delay = self.source.retry_delay * 2 ** (batch.failures - 1)
             batch.not_before = now + delay * self._options.jitter()
             self._take_back([batch])
@@ -364,14 +364,9 @@ class TaskBook:
 
     def _fail(self, batch: Batch, now: float) -> None:
         """Let the collector know that a task has failed for good."""
-        self._note(batch, batch.error, now, final=True)
+        self.failures.append(failed_attempt(self.name, batch, batch.error, now, self.peers, final=True))
         self.ledger.leave(batch, COLLECTOR)
         self.overdue.failed(batch, now)
-
-    def _note(self, batch: Batch, error: dict[str, Any], now: float, *, final: bool) -> None:
-        peer = self.peers.get(batch.holder) if isinstance(batch.holder, bytes) else None
-        who = "" if peer is None else peer.who
-        self.failures.append(FailedAttempt(now, self.name, batch.first, batch.attempt, final, error, who))
 
     def _on_return(self, peer: Peer, message: Message, _now: float) -> None:
         """Take back what a worker has not begun; with a credit of 0, also what crosses its message."""
