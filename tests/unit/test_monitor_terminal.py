@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,6 +64,14 @@ def test_a_run_at_80_columns() -> None:
         "ago failure          attempt error",
         "5 s count 17         2       ValueError: 17 is not even",
     ]
+
+
+def test_the_documented_picture_is_this_one() -> None:
+    page = Path(__file__).parents[2] / "docs" / "monitoring.rst"
+    if not page.exists():
+        pytest.skip("only a checkout has the documentation")
+    text = page.read_text(encoding="utf-8")
+    assert "\n".join(f"    {line}".rstrip() for line in drawn(make_snapshot())) in text
 
 
 def test_120_columns_show_more() -> None:
