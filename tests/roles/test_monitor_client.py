@@ -98,7 +98,8 @@ def test_it_says_again_that_it_watches(monkeypatch: pytest.MonkeyPatch) -> None:
         assert fake.asked == [{"every": 0.1}] * len(fake.asked)
 
 
-def test_who_is_gone_is_missed_and_found_again() -> None:
+def test_who_is_gone_is_missed_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ASK_INTERVAL", 1000.0)  # it asks because somebody is there again
     with MonitorClient(HERE) as client:
         stream = client.stream(0.1)
         with FakeDistributor(HERE, make_snapshot(run="first")):

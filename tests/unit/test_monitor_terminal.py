@@ -77,7 +77,7 @@ def test_the_documented_picture_is_this_one() -> None:
 def test_120_columns_show_more() -> None:
     lines = drawn(make_snapshot(), 120)
     assert squeezed(lines[3]) == "task phase progress left done in flight failed again rate latency workers"
-    assert squeezed(lines[4]) == "count running ━━━━╸ 40% 0:12 400/1000 16 3 5 50/s 12 ms 2"
+    assert squeezed(lines[4]) == "count running ━━━━━━━━━╸ 40% 0:12 400/1000 16 3 5 50/s 12 ms 2"
     assert squeezed(lines[7]) == "host, process task pid state in hand done failed rate memory cpu lag"
     assert squeezed(lines[11]) == "CountWorker count 4001 working 8/16 200 1 25/s 32 MiB 90% 2.0 ms"
     assert lines[17].endswith("alpha, pid 4001")
