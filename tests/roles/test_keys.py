@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -381,6 +382,26 @@ def test_a_handler_answers_whatever_it_is_asked(keys: Keys) -> None:
                 asking.send_multipart(frames)
                 assert asking.recv_multipart()[2] in (b"400", b"500")
         domain.close()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # that is the point
+def test_a_forked_process_does_not_end_the_handler_of_its_parent(keys: Keys) -> None:
+    where = address("tcp", "forked")
+    with zmq.Context() as context, sockets.make_socket(context, zmq.ROUTER) as router:
+        router.linger = 0
+        domain = zap.enter(context, keys.allowed)
+        (handler,) = zap._handlers.values()
+        curve.lock(router, keys.pipeline, domain.name)
+        with binding.bind(router, where):
+            pid = os.fork()
+            if pid == 0:
+                domain.close()
+                os._exit(0)
+            os.waitpid(pid, 0)
+            assert knock(zmq.DEALER, where, keys.credentials) is None
+        assert not handler.has_ended
+        domain.close()
+        assert handler.has_ended
 
 
 def test_a_handler_ends_with_its_context(keys: Keys) -> None:

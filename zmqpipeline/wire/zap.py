@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import socket as plain
 import threading
 from typing import TYPE_CHECKING, Protocol
@@ -89,9 +90,12 @@ class Domain:
         return _WELCOME, b"OK", name.encode()
 
     def close(self) -> None:
-        """Let nobody in any more; the last one ends the handler. Again does nothing."""
+        """Let nobody in any more; the last one ends the handler. Again does nothing.
+
+        Nor does it in a process that was forked: what wakes the handler there, wakes the one of the parent.
+        """
         handler, self._handler = self._handler, None
-        if handler is not None:
+        if handler is not None and handler.pid == os.getpid():
             _leave(self, handler)
 
 
@@ -145,6 +149,7 @@ class Handler:
                 "another ZAP handler is in this context: give roles with keys a context of their own"
             ) from error
         self.has_ended = False
+        self.pid = os.getpid()
         self._reader, self._writer = plain.socketpair()
         self._thread = threading.Thread(target=self._serve, name="zap", daemon=True)
         self._thread.start()
