@@ -100,7 +100,7 @@ class Access:
             security.check(addresses, self._logger, self._subject)
 
     def lock(self, socket: Socket, address: str, context: Context) -> None:
-        """Let only authorized keys connect to what will be bound there, if that is open to the network.
+        """Let only authorized keys connect to what will be bound there, if keys count there.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class Access:
             if the keys cannot be used
 
         """
-        if self._keys is None or not _is_keyed(address):
+        if self._keys is None or not is_keyed(address):
             return
         from zmqpipeline.wire import curve, zap  # noqa: PLC0415 - who has no keys need not load them
 
@@ -127,7 +127,7 @@ class Access:
             if the keys cannot be used
 
         """
-        return None if self._keys is None or not _is_keyed(address) else self._keys.credentials
+        return None if self._keys is None or not is_keyed(address) else self._keys.credentials
 
     def observe(self, watch: Watch, address: str, *, bound: bool, quiet: bool, redials: bool) -> None:
         """Count who is refused at an address.
@@ -250,9 +250,12 @@ class Access:
         )
 
 
-def _is_keyed(address: str) -> bool:
-    """Tell whether keys count there: files are protected by their modes, and inproc is one process."""
-    return address.startswith("tcp:")
+def is_keyed(address: str) -> bool:
+    """Tell whether keys count there: a file is protected by its mode, and inproc is one process.
+
+    An abstract name has no mode: whoever is on this machine can connect to it, as to a port.
+    """
+    return address.startswith(("tcp:", "ipc://@"))
 
 
 def _quoted(text: str) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from zmqpipeline.access import is_keyed
 from zmqpipeline.delivery.calls import GLANCE, Calls, Due
 from zmqpipeline.failure import describe
 from zmqpipeline.reporting import Reporter
@@ -145,7 +146,7 @@ class Heartbeat(threading.Thread):
         identity = f"heartbeat-{uuid.uuid4().hex}".encode() if kind == zmq.DEALER else None
         made = sockets.make_socket(self._context, kind, identity=identity, liveness=self._liveness)
         opened.append(made)
-        if address.startswith("tcp:"):
+        if is_keyed(address):
             self._watches.append(sockets.Watch(made, address))
         sockets.connect(made, address, self._access.credentials(address))
         return sockets.Outbox(made)

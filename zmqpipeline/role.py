@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import zmq
 
 from zmqpipeline._version import __version__
-from zmqpipeline.access import Access, keys_of
+from zmqpipeline.access import Access, is_keyed, keys_of
 from zmqpipeline.declarations import Declared, check_bounds
 from zmqpipeline.errors import Stopped
 from zmqpipeline.peerclock import PeerClock
@@ -271,8 +271,8 @@ class Role:
     def _observe(
         self, made: Socket, address: str, *, bound: bool = False, polled: bool, redials: bool = False
     ) -> None:
-        """Watch a socket: for the role itself, or only for who is refused, which happens over the network."""
-        if polled or address.startswith("tcp:"):
+        """Watch a socket: for the role itself, or only for who is refused, which happens where keys count."""
+        if polled or is_keyed(address):
             watch = sockets.Watch(made, address)
             self._access.observe(watch, address, bound=bound, quiet=not polled, redials=redials)
             if polled:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
 
+from zmqpipeline.access import is_keyed
 from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.assignment import Assignment
 from zmqpipeline.delivery.credit import Credit
@@ -126,7 +127,7 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _open(self) -> None:
         self.sender = self._connected(zmq.PUSH, self.collector_endpoint)
-        self._is_remote = self.collector_endpoint.startswith("tcp:")  # nobody else refuses
+        self._may_refuse = is_keyed(self.collector_endpoint)
         self._results = sockets.Outbox(self.sender)
         self._heartbeat: Heartbeat | None = None
         self._distributor = self._peer_clock(f"the distributor at {self.endpoint}")
@@ -304,7 +305,7 @@ class Worker(DeclaredRole, abc.ABC):
         """Tell whether a task can be begun: results that cannot be sent come first."""
         if not (self._assignment.work and self._greeted) or self._results.waiting:
             return False
-        if self._is_remote and self._access.is_refused(self.collector_endpoint):
+        if self._may_refuse and self._access.is_refused(self.collector_endpoint):
             return False
         return self._stopper is None or self._stopper.level == RUNNING
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import abc
 import os
 import re
+import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from zmqpipeline.wire import binding, curve, sockets, zap
 from zmqpipeline.wire.curve import Credentials
 from zmqpipeline.wire.refusal import Refusal
 
+from . import pipelines
 from .pipelines import GUARD, Event, Pipeline, Threaded, address, eventually, run_all, running
 
 if TYPE_CHECKING:
@@ -149,6 +152,31 @@ def test_keys_are_for_the_network_alone(transport: str, monkeypatch: pytest.Monk
             role.context = context
         run_all(keeper, distributor, worker)
     assert keeper.numbers("FILES") == list(range(5))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="abstract sockets exist on Linux only")
+def test_keys_count_at_an_abstract_name_as_at_a_port(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no file whose mode could keep others out."""
+    mark = uuid.uuid4().hex
+    monkeypatch.setattr(
+        pipelines, "address", lambda _, name: zmqpipeline.EndpointAddress(f"ipc://@{mark}-{name}")
+    )
+    pipeline = Pipeline()
+    pipeline.task("NAMED", 20)
+    keeper, distributor = pipeline.keeper(keys=keys.folder), pipeline.distributor()
+    distributor.keys = keys.folder
+    places = {
+        zmq.DEALER: pipeline.endpoint("NAMED"),
+        zmq.PUSH: pipeline.collector,
+        zmq.PULL: pipeline.acks,
+    }
+    with running(keeper, distributor) as roles:
+        for who, outsider in outsiders(keys).items():
+            for kind, where in places.items():
+                assert knock(kind, where, outsider) in EXPECTED[who]
+        roles.start(pipeline.worker("NAMED", keys=keys.folder)())
+        roles.join()
+    assert keeper.numbers("NAMED") == list(range(20))
 
 
 def test_roles_that_share_a_context_share_one_handler(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,12 +128,12 @@ def connect(socket: zmq.Socket[bytes], address: str, credentials: Credentials | 
     address
         where the role binds
     credentials
-        the keys to show there, if this goes over the network; None if there are none
+        the keys to show there; None if there are none
 
     """
     if "[" in address:
         socket.ipv6 = True
-    if credentials is not None and address.startswith("tcp:"):
+    if credentials is not None:
         from zmqpipeline.wire import curve  # noqa: PLC0415 - who has no keys need not load it
 
         curve.show(socket, credentials)
