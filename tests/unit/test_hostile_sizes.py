@@ -13,6 +13,7 @@ import pytest
 from zmqpipeline.service import open_header
 from zmqpipeline.wire import envelope, messages, serializer
 from zmqpipeline.wire.extensions import EXT_TIMEDELTA
+from zmqpipeline.wire.limits import MAX_KEYS
 from zmqpipeline.wire.seldom import LONGEST_UNCHECKED
 from zmqpipeline.wire.serializer import EXT_REGISTERED
 
@@ -117,6 +118,18 @@ def test_a_message_that_is_only_looked_at_takes_no_more_than_its_size(what: str,
     for look in (envelope.names, open_header):
         _, most = peak(partial(look, frame))
         assert most < 5 * len(frame) + 4 * MIB
+
+
+def test_a_message_with_very_many_keys_is_none() -> None:
+    """Whoever looks at a message without opening it would be busy for many seconds with 64 MiB of them."""
+    for count, valid in ((MAX_KEYS, True), (MAX_KEYS + 1, False)):
+        more: dict[str, Any] = {f"k{number}": number for number in range(count - 5)}
+        frame = message(b"\xc0", **more, life="l")
+        assert (envelope.decode(frame) is not None) is valid
+        assert (open_header(frame) is not None) is valid
+        assert envelope.names(frame) == ("r", "l")
+        frame = message(b"\xc0", **more, k=0, life="l")
+        assert envelope.names(frame) == ("r", "l" if valid else None)
 
 
 def test_run_and_life_are_found_without_opening_the_data() -> None:
