@@ -36,10 +36,10 @@ def keys_of(owner: object, folder: str | os.PathLike[str] | None) -> Keys | None
     Raises
     ------
     DeclarationError
-        if the role's own are not a path
+        if the role's own are not a path, or an empty one: that is not how to have no keys
 
     """
-    if not (folder is None or isinstance(folder, str | os.PathLike)):
+    if folder == "" or not (folder is None or isinstance(folder, str | os.PathLike)):
         raise DeclarationError(
             f"class {type(owner).__qualname__}: keys is {folder!r}, expected the path of a folder or None"
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zmqpipeline import Distributor
+from zmqpipeline import Distributor, access
 from zmqpipeline.cli import endpoints
 from zmqpipeline.cli.exits import CommandError, Exit
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from zmqpipeline import EndpointAddress
     from zmqpipeline.cli.endpoints import Endpoints
     from zmqpipeline.cli.program import Found, Program
@@ -61,6 +63,28 @@ def role(program: Program, kind: str, name: str | None, given: Endpoints, journa
     endpoints.apply(given, found)
     made: Role = found.value if kind == "service" else found.value()
     return made
+
+
+def use_keys(folder: str | None, environ: MutableMapping[str, str]) -> None:
+    """Let ``--keys`` go before the environment.
+
+    Parameters
+    ----------
+    folder
+        what was given, or None
+    environ
+        where roles look it up
+
+    Raises
+    ------
+    CommandError
+        if it is empty: so is a shell's variable that is not set, and nobody means to have no keys by that
+
+    """
+    if folder == "":
+        raise CommandError("--keys is empty, expected the path of a folder", Exit.USAGE)
+    if folder is not None:
+        environ[access.VARIABLE] = folder
 
 
 def settings(program: Program, found: Found, given: Endpoints) -> Settings:
