@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ import pytest
 import zmq
 
 import zmqpipeline
+from tests.badness import raw
 from zmqpipeline import Service, ServiceClient, ServiceWorker, TaskType, access
 from zmqpipeline.errors import RequestTimeoutError, SecurityError
 from zmqpipeline.keys import Keys
@@ -379,6 +381,40 @@ def test_nobody_gets_in_when_the_handler_is_gone(keys: Keys) -> None:
             domain.close()
             domain.close()
             assert knock(zmq.DEALER, where, keys.credentials) is Refusal.BROKEN
+
+
+#: what another mechanism, an older ZMTP, or a handshake that is left out looks like, with a message behind it
+DOWNGRADES = {
+    "NULL": raw.GREETING + raw.ready(b"DEALER") + b"\0\4junk",
+    "CURVE without a handshake": raw.CURVE + raw.ready(b"DEALER") + b"\0\4junk",
+    "CURVE with nothing": raw.CURVE + b"\0\4junk",
+    "PLAIN": raw.GREETING[:12] + b"PLAIN".ljust(20, b"\0") + raw.GREETING[32:] + b"\4\x08\5HELLO\0\0",
+    "ZMTP 2.0": b"\xff" + bytes(7) + b"\1\x7f" + b"\1\5" + b"\0\0" + b"\0\4junk",
+    "ZMTP 1.0": b"\1\0" + b"\5\0junk",
+}
+
+
+def test_no_bytes_get_past_a_lock(keys: Keys) -> None:
+    where = address("tcp", "locked")
+    with (
+        zmq.Context() as context,
+        sockets.make_socket(context, zmq.ROUTER) as router,
+        sockets.make_socket(context, zmq.DEALER) as dealer,
+    ):
+        router.linger = dealer.linger = 0
+        router.rcvtimeo = int(GUARD * 1000)
+        domain = zap.enter(context, keys.allowed)
+        curve.lock(router, keys.pipeline, domain.name)
+        with binding.bind(router, where):
+            for said in DOWNGRADES.values():
+                with raw.opened(where) as made, contextlib.suppress(ConnectionError):
+                    made.sendall(said)
+                    while made.recv(1000):  # until it is cut
+                        pass
+            sockets.connect(dealer, where, keys.credentials)
+            dealer.send(b"good")
+            assert router.recv_multipart()[1:] == [b"good"]
+        domain.close()
 
 
 def test_nobody_gets_in_when_the_list_is_open_to_others(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
