@@ -47,14 +47,13 @@ def request(**changed: bytes) -> list[bytes]:
 def test_who_is_on_the_list_gets_in_by_name() -> None:
     asked = domain()
     assert zap.reply(request(), {DOMAIN: asked}) == [b"1.0", b"7", b"200", b"OK", b"node", b""]
-    assert asked.refused == 0
 
 
 def test_another_key_is_refused_and_remembered() -> None:
     asked = domain()
     answer = zap.reply(request(credentials=bytes(32)), {DOMAIN: asked})
     assert answer[:4] == [b"1.0", b"7", b"400", b"this key is not authorized"]
-    assert (asked.refused, asked.last_key) == (1, z85.encode(bytes(32)).decode())
+    assert asked.last_key == z85.encode(bytes(32)).decode()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,6 @@ def test_another_key_is_refused_and_remembered() -> None:
 def test_what_is_no_key_is_refused(changed: dict[str, bytes]) -> None:
     asked = domain()
     assert zap.reply(request(**changed), {DOMAIN: asked})[2] == b"400"
-    assert asked.refused == 1
 
 
 @pytest.mark.parametrize("name", [b"", b"zmqpipeline", b"zmqpipeline-2"])
@@ -90,7 +88,7 @@ def test_another_version_is_refused(version: bytes) -> None:
 def test_a_list_that_cannot_be_read_lets_nobody_in(error: Exception) -> None:
     asked = domain(error)
     assert zap.reply(request(), {DOMAIN: asked})[2] == b"500"
-    assert (asked.refused, asked.problem) == (1, str(error))
+    assert asked.problem == str(error)
 
 
 @given(st.lists(st.binary(max_size=40) | st.sampled_from([b"1.0", DOMAIN, b"CURVE", KEY]), max_size=9))

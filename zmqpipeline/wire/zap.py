@@ -53,10 +53,8 @@ class Domain:
 
     Attributes
     ----------
-    refused
-        how many connections were refused
     last_key
-        the public key of the last of them, or ``''``
+        the public key that was refused last, or ``''``
     problem
         why nobody could be let in the last time, in a sentence, or ``''``
 
@@ -64,7 +62,6 @@ class Domain:
 
     def __init__(self, name: str, allowed: AllowList, handler: Handler) -> None:
         self.name = name
-        self.refused = 0
         self.last_key = ""
         self.problem = ""
         self._allowed = allowed
@@ -73,18 +70,15 @@ class Domain:
     def judge(self, mechanism: bytes, credentials: list[bytes]) -> tuple[bytes, bytes, bytes]:
         """Decide about one connection; return the status, a text and the name of who it is."""
         if mechanism != b"CURVE" or len(credentials) != 1 or len(credentials[0]) != _KEY_LENGTH:
-            self.refused += 1
             return _REFUSED, b"a CURVE key is needed", b""
         key = z85.encode(credentials[0]).decode("ascii")
         try:
             name = self._allowed.name_of(key)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the list, nobody gets in
-            self.refused += 1
             self.problem = str(error)
             return _FAILED, b"the list of keys cannot be read", b""
         self.problem = ""
         if name is None:
-            self.refused += 1
             self.last_key = key
             return _REFUSED, b"this key is not authorized", b""
         return _WELCOME, b"OK", name.encode()
