@@ -75,13 +75,13 @@ class Domain:
         try:
             name = self._allowed.name_of(key)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the list, nobody gets in
-            self.problem = str(error)
+            self.problem = str(error) or type(error).__name__
             return _FAILED, b"the list of keys cannot be read", b""
         self.problem = ""
         if name is None:
             self.last_key = key
             return _REFUSED, b"this key is not authorized", b""
-        return _WELCOME, b"OK", name.encode()
+        return _WELCOME, b"OK", os.fsencode(name)  # it is a file's, so it need not be text
 
     def close(self) -> None:
         """Let nobody in any more; the last one ends the handler. Again does nothing.
