@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import tracemalloc
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,32 @@ def test_a_message_that_is_only_looked_at_takes_no_more_than_its_size(what: str,
     for look in (envelope.names, open_header):
         _, most = peak(partial(look, frame))
         assert most < 5 * len(frame) + 4 * MIB
+
+
+def alike(count: int) -> list[tuple[int, int]]:
+    """Make up tuples that have one hash: CPython's is xxHash, without a secret."""
+    one, two, five = 11400714785074694791, 14029467366897019727, 2870177450012600261
+    made: list[tuple[int, int]] = []
+    first = 0
+    while len(made) < count:
+        mixed = (five + first * two) % 2**64
+        mixed = (mixed << 31 | mixed >> 33) * one
+        second = (12345 - mixed) * pow(two, -1, 2**64) % 2**64
+        if second < 2**61 - 1:  # a number that is its own hash
+            made.append((first, second))
+        first += 1
+    return made
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="others have other hashes")
+def test_keys_that_are_made_up_to_have_one_hash_are_refused() -> None:
+    """To put n of them into a dictionary takes n * n steps."""
+    keys = alike(101)
+    assert len(set(map(hash, keys))) == 1
+    enough = dict.fromkeys(keys[:100])
+    assert serializer.deserialize(serializer.serialize(enough)) == enough
+    with pytest.raises(ValueError, match="more than 100 keys of a map have one hash"):
+        serializer.deserialize(serializer.serialize(dict.fromkeys(keys)))
 
 
 def test_a_message_with_very_many_keys_is_none() -> None:

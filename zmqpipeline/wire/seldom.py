@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 #: that is there: newer versions for some 10 000 elements, others for all, so that five bytes stand for half a
 #: gigabyte. What says that it is longer than this is unpacked only after all of its elements were found.
 LONGEST_UNCHECKED = 8192
+#: so many keys of a map may have one hash: tuples of numbers can be made up that all have, and to tell many
+#: of them apart takes minutes for a megabyte. Nobody can do so with a text, nor with many numbers
+_MOST_ALIKE = 100
 #: what msgpack says of one that is longer than it may be
 _TOO_LONG = "exceeds max_"
 
@@ -62,7 +66,10 @@ def check_complete(packed: bytes | bytearray | memoryview) -> None:
 
 
 def _with_tuple_keys(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    return {_as_tuple(key) if isinstance(key, list) else key: value for key, value in pairs}
+    keys = [_as_tuple(key) if isinstance(key, list) else key for key, _ in pairs]
+    if len(keys) > _MOST_ALIKE and max(Counter(map(hash, keys)).values()) > _MOST_ALIKE:
+        raise ValueError(f"more than {_MOST_ALIKE} keys of a map have one hash")
+    return dict(zip(keys, (value for _, value in pairs), strict=True))
 
 
 def _as_tuple(key: list[Any]) -> tuple[Any, ...]:
