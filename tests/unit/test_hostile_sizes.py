@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import sys
 import tracemalloc
@@ -134,6 +135,41 @@ def alike(count: int) -> list[tuple[int, int]]:
             made.append((first, second))
         first += 1
     return made
+
+
+NESTED = {
+    "what fails in a way that others may be mended in": extension(EXT_TIMEDELTA, b"\x94\1\2\3\4"),
+    "a long array": array(9000) + b"\xc0" * 9000,
+    "a list as a key": b"\x81\x91\1\2",
+    "a list as a key behind a long array": b"\x92" + array(9000) + b"\xc0" * 9000 + b"\x81\x91\1\2",
+}
+
+
+@pytest.mark.parametrize("what", NESTED)
+@pytest.mark.parametrize("name", ["kept", "of nobody"])
+def test_nested_registered_objects_are_not_unpacked_again_and_again(
+    what: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each level that is unpacked twice would double the time of all."""
+    monkeypatch.setitem(serializer._registered, "kept", serializer._Registered(object, lambda value: value))
+    calls = 0
+    really = serializer._decode_registered
+
+    def counting(payload: bytes) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 1000:
+            raise ValueError("that is too often")
+        return really(payload)
+
+    monkeypatch.setitem(serializer._DECODERS, EXT_REGISTERED, counting)
+    packed = NESTED[what]
+    for _ in range(16):
+        # what is inside comes first, so that it is unpacked before it is seen what is beside it
+        packed = extension(EXT_REGISTERED, b"\x92" + msgpack.packb(name) + b"\x92" + packed + NESTED[what])
+    with contextlib.suppress(ValueError):
+        serializer.deserialize(b"\x92" + packed + NESTED[what])
+    assert 16 <= calls <= 16 * 9
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="others have other hashes")

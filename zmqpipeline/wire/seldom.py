@@ -21,6 +21,10 @@ _MOST_ALIKE = 100
 _TOO_LONG = "exceeds max_"
 
 
+class UnreadableError(ValueError):
+    """Raised by what unpacks an extension type; to unpack the value around it once more would not help."""
+
+
 def unpack_again(unpack: Callable[..., Any], packed: bytes | bytearray | memoryview, error: Exception) -> Any:
     """Unpack what was refused, if there is a way.
 
@@ -43,7 +47,7 @@ def unpack_again(unpack: Callable[..., Any], packed: bytes | bytearray | memoryv
 
     """
     options: dict[str, Any] = {}
-    while True:
+    while not isinstance(error, UnreadableError):
         if isinstance(error, TypeError) and "object_pairs_hook" not in options:
             options["object_pairs_hook"] = _with_tuple_keys
             options.setdefault("max_map_len", LONGEST_UNCHECKED)  # with a hook, a map begins as an array
@@ -51,11 +55,23 @@ def unpack_again(unpack: Callable[..., Any], packed: bytes | bytearray | memoryv
             check_complete(packed)
             options["max_array_len"] = options["max_map_len"] = len(packed)
         else:
-            raise error
+            break
         try:
             return unpack(packed, **options)
         except Exception as another:  # noqa: BLE001 - what msgpack raises for hostile bytes is many things
             error = another
+    raise error
+
+
+def unpack_at_once(unpack: Callable[..., Any], packed: bytes) -> Any:
+    """Unpack whatever is valid, in one go, which is slower but for what is seldom.
+
+    For what is inside of something that may be unpacked again: if each level tried twice, sixteen of them
+    would take as long as 65 536.
+    """
+    check_complete(packed)
+    most = len(packed)
+    return unpack(packed, object_pairs_hook=_with_tuple_keys, max_array_len=most, max_map_len=most)
 
 
 def check_complete(packed: bytes | bytearray | memoryview) -> None:
