@@ -475,6 +475,23 @@ def test_a_handler_ends_with_its_context(keys: Keys) -> None:
     domain.close()
 
 
+def test_a_handler_without_a_thread_leaves_nothing_open(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A context waits for its sockets: a role that got no thread would never end."""
+
+    def refused(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr("threading.Thread.start", refused)
+            with pytest.raises(RuntimeError):
+                zap.enter(context, keys.allowed)
+        zap.enter(context, keys.allowed).close()
+    finally:
+        context.destroy()
+
+
 def test_a_context_with_a_handler_of_the_program_is_refused(keys: Keys) -> None:
     pipeline = Pipeline("tcp")
     keeper = pipeline.keeper(keys=keys.folder)

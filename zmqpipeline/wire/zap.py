@@ -133,19 +133,27 @@ class Handler:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         self._domains: dict[bytes, Domain] = {}
+        self.has_ended = False
+        self.pid = os.getpid()
+        self._reader, self._writer = plain.socketpair()
         self._socket = context.socket(zmq.REP)
+        self._thread = threading.Thread(target=self._serve, name="zap", daemon=True)
+        try:
+            self._begin()
+        except BaseException:
+            self._socket.close()  # the context would wait for it for ever
+            self._reader.close()
+            self._writer.close()
+            raise
+
+    def _begin(self) -> None:
         self._socket.linger = 0
         try:
             self._socket.bind(ENDPOINT)
         except zmq.ZMQError as error:
-            self._socket.close()
             raise SecurityError(
                 "another ZAP handler is in this context: give roles with keys a context of their own"
             ) from error
-        self.has_ended = False
-        self.pid = os.getpid()
-        self._reader, self._writer = plain.socketpair()
-        self._thread = threading.Thread(target=self._serve, name="zap", daemon=True)
         self._thread.start()
 
     def admit(self, allowed: AllowList) -> Domain:
