@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zmqpipeline.delivery.admission import SAY_INTERVAL
 from zmqpipeline.delivery.gate import Gate
 from zmqpipeline.delivery.handout import Handout
+from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.delivery.ledger import COLLECTOR, Ledger
 from zmqpipeline.delivery.news import Fate, News
 from zmqpipeline.delivery.overdue import Overdue
@@ -351,9 +352,12 @@ class TaskBook:
         """Take back what a worker has not begun; with a credit of 0, also what crosses its message."""
         void = (message.order or 0) if message.credit == 0 else 0
         self.roster.credit(peer, message)
-        for batch in self.ledger.held_by(peer.address):
+        held = self.ledger.held_by(peer.address)
+        returned = Intervals(message.ranges if held else ())  # sorted, as there may be as many as it likes
+        for batch in held:
             if batch.number <= (message.number or 0):
-                self.ledger.take_back(batch, message.ranges)
+                kept = Intervals(returned.missing(batch.first, batch.count))
+                self.ledger.take_back(batch, kept.missing(batch.first, batch.count))
             elif batch.order < void:  # not by the order of arrival: a later credit may have overtaken this
                 self._take_back([batch])
 
