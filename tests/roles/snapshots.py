@@ -247,19 +247,25 @@ class FakeDistributor:
 
     def _run(self) -> None:
         access = Access(self._keys, logging.getLogger("fake"), "fake distributor")
-        with zmq.Context() as context, sockets.make_socket(context, zmq.ROUTER) as router:
-            router.linger = 0
+        with (
+            zmq.Context() as context,
+            contextlib.closing(access),
+            sockets.make_socket(context, zmq.ROUTER) as router,
+        ):
+            router.linger = router.sndhwm = 0  # what a test says is not lost
             access.lock(router, self.endpoint, context)
             router.bind(self.endpoint)
             self._bound.set()
             while not self._stopped.is_set():
-                if router.poll(10):
-                    self._take(router.recv_multipart())
-                self._send_due(router)
-                while self._orders:
-                    self._obey(router, self._orders.popleft())
-                    self._send_due(router)
-        access.close()
+                self._turn(router)
+
+    def _turn(self, router: zmq.Socket[bytes]) -> None:
+        if router.poll(10):
+            self._take(router.recv_multipart())
+        self._send_due(router)
+        while self._orders:
+            self._obey(router, self._orders.popleft())
+            self._send_due(router)
 
     def _take(self, frames: list[bytes]) -> None:
         message = envelope.decode(frames[-1])
@@ -299,5 +305,5 @@ class FakeDistributor:
                     del self._watchers[identity]
                     continue
                 self.sent += 1
-                if watcher.every == float("inf") or self._snapshot["phase"] == "ended":
+                if watcher.every == float("inf") or self._snapshot.get("phase") == "ended":
                     del self._watchers[identity]
