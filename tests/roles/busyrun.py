@@ -67,7 +67,7 @@ _SUMMED = ("handed_out", "in_flight", "queued", "acknowledged", "failed", "redel
 
 
 def _tasks(second: float, wave: float) -> list[TaskInfo]:
-    fetched, resized = int(608.3 * second), int(197.8 * second)
+    fetched, resized = int(608 * second), int(198 * second)
     return [
         make_task(
             type="fetch",
@@ -78,7 +78,7 @@ def _tasks(second: float, wave: float) -> list[TaskInfo]:
             acknowledged=fetched,
             failed=0,
             redelivered=0,
-            rate=608.3 * wave,
+            rate=608 * wave,
             workers=3,
             latency=0.0094,
         ),
@@ -92,7 +92,7 @@ def _tasks(second: float, wave: float) -> list[TaskInfo]:
             acknowledged=resized,
             failed=1,
             redelivered=29,
-            rate=197.8 * wave,
+            rate=198 * wave,
             workers=3,
             latency=0.0311,
         ),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
-import threading
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.monitor.dashboard.feed import Feed
-from zmqpipeline.monitor.dashboard.server import Server, bind
+from zmqpipeline.monitor.dashboard.server import bind, serving
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,9 +35,7 @@ class Dashboard:
         self.feed = Feed()
         self._socket = bind(port)
         self.port = int(self._socket.getsockname()[1])
-        self._started = threading.Event()
-        self._server = Server(self.feed, self._started.set)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
+        self._serving = contextlib.ExitStack()
 
     @property
     def url(self) -> str:
@@ -51,14 +49,12 @@ class Dashboard:
         return Answer(self.port, path, method, headers)
 
     def close(self) -> None:
-        self._server.end()
-        self._thread.join(GUARD)
+        self._serving.close()
         self._socket.close()
-        assert not self._thread.is_alive()
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._started.wait(GUARD)
+        goes_on = self._serving.enter_context(serving(self.feed, self._socket))
+        assert goes_on()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: a page that there is no news for hears so often that it is not forgotten, in seconds
 KEEP_ALIVE = 10.0
 #: a page whose connection breaks comes back after so many milliseconds
-_RETRY = b"retry: 2000\n\n"
+_RETRY = b"retry: 1000\n\n"
 
 
 class Feed:

@@ -1,8 +1,10 @@
-"""Serves the page on the loopback interface until a signal comes."""
+"""Serves the page on the loopback interface."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -10,7 +12,7 @@ import uvicorn
 from zmqpipeline.monitor.dashboard import app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from zmqpipeline.monitor.dashboard.feed import Feed
 
@@ -39,41 +41,66 @@ def bind(port: int) -> socket.socket:
     return bound
 
 
-class Server(uvicorn.Server):
-    """Tells a feed to pages.
+@contextlib.contextmanager
+def serving(feed: Feed, bound: socket.socket) -> Iterator[Callable[[], bool]]:
+    """Serve the page in a thread as long as the context is open.
 
     Parameters
     ----------
     feed
-        what is told
-    on_start
-        called when pages can be opened
+        what pages are told
+    bound
+        where they find it, from :func:`bind`
+
+    Yields
+    ------
+    callable
+        tells whether it still serves
+
+    """
+    started = threading.Event()
+    server = _Server(feed, started)
+    thread = threading.Thread(target=server.run, args=([bound],), name="dashboard", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive() and not started.wait(0.1):
+            pass
+        yield thread.is_alive
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class _Server(uvicorn.Server):
+    """Says when pages can be opened, and lets them go at its end.
+
+    Parameters
+    ----------
+    feed
+        what pages are told
+    started
+        set when they can be opened
 
     """
 
-    def __init__(self, feed: Feed, on_start: Callable[[], None]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app.make(feed),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                ws="none",
-                lifespan="off",
-                timeout_graceful_shutdown=_GRACE,
-            )
+    def __init__(self, feed: Feed, started: threading.Event) -> None:
+        config = uvicorn.Config(
+            app.make(feed),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            lifespan="off",
+            timeout_graceful_shutdown=_GRACE,
         )
+        super().__init__(config)
         self._feed = feed
-        self._on_start = on_start
-
-    def end(self) -> None:
-        """End soon; from any thread."""
-        self.should_exit = True
+        self._has_started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin."""
         await super().startup(sockets)
-        self._on_start()
+        self._has_started.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End; pages that are open would keep it up otherwise."""

@@ -63,7 +63,8 @@ export class Graph {
     this.section.hidden = !tied.length;
     if (!tied.length) return;
     const loose = this.tasks.length - tied.length;
-    say(this.rest, loose ? `${words.plural(loose, "more task")} neither wait nor are waited for.` : "");
+    const verb = loose === 1 ? "neither waits nor is" : "neither wait nor are";
+    say(this.rest, loose ? `${words.plural(loose, "more task")} ${verb} waited for.` : "");
     this.rest.hidden = !loose;
     const states = tied.map((task) => [task.type, task.phase, words.percent(task.acknowledged, task.total), task.depends]);
     const wanted = JSON.stringify([this.parent.clientWidth, states]);

@@ -26,7 +26,7 @@ class Bar {
     this.flight = el("span", { class: "flight" });
     this.bar = el("div", { class: "bar", role: "progressbar", "aria-label": `Progress of ${name}`, "aria-valuemin": "0" },
       this.good, this.bad, this.flight);
-    this.text = el("span", { class: "of" });
+    this.text = el("span", { class: "of", "aria-hidden": "true" });
     this.root = el("div", { class: "progress" }, this.bar, this.text);
   }
 
