@@ -122,8 +122,8 @@ function onGone(event) {
   set(at("phase"), "data-state", "gone");
   say(at("phase"), "distributor gone");
   document.title = "distributor gone - zmqpipeline";
-  notice("gone", `The distributor is gone: nothing was heard of it since ${words.time(since)}. ` +
-    "What stands here is the last that it said; as soon as it is back, this page goes on.");
+  notice("gone", `The distributor is gone: nothing was heard of it since ${words.time(since)}` +
+    `${why ? ` (${why})` : ""}. What stands here is the last that it said; as soon as it is back, this page goes on.`);
 }
 
 // -- the connection to the server ----------------------------------------------------

@@ -173,7 +173,8 @@ export class Plot {
     if (this.chosen && this.chosen[0] < this.points[0][0]) this.chosen = null;
     const point = this.chosen ?? values[values.length - 1];
     const value = point[this.column];
-    say(this.tip, this.chosen ? `${this.show(value)} at ${words.time(point[0])}` : `${this.show(value)} now`);
+    const isNow = !this.chosen && point === this.points[this.points.length - 1];
+    say(this.tip, `${this.show(value)} ${isNow ? "now" : `at ${words.time(point[0])}`}`);
     set(this.tip, "data-chosen", this.chosen ? "yes" : "no");
     const [x, y] = [this.scale.x(point[0]).toFixed(1), this.scale.y(value).toFixed(1)];
     set(this.marker, "data-chosen", this.chosen ? "yes" : "no");
