@@ -240,7 +240,7 @@ def test_the_graph_goes_from_left_to_right(dashboard: Dashboard, opened: Open) -
     tasks = [
         make_task(type="last", phase="waiting", depends=["left", "right"]),
         make_task(type="left", depends=["first"]),
-        make_task(type="right", depends=["first"]),
+        make_task(type="right", depends=["first"], total=None),
         make_task(type="first", phase="complete"),
         make_task(type="alone"),
     ]
@@ -254,7 +254,10 @@ def test_the_graph_goes_from_left_to_right(dashboard: Dashboard, opened: Open) -
         places = {name: box["x"] for name, box in x.items() if box}
         assert places["first"] < places["left"] == places["right"] < places["last"]
         expect(page.locator(".node[data-task=left] .state")).to_have_text("running · 40 %")
+        expect(page.locator(".node[data-task=right] .state")).to_have_text("running")
         expect(page.locator(".node[data-task=first] .state")).to_have_text("complete")
+        fill = [page.locator(f".node[data-task={name}] .fill") for name in ("first", "left", "right")]
+        assert [found.get_attribute("width") for found in fill] == ["176", "70.4", "0"]
         assert page.locator(".edge.open").count() == 2  # what is complete holds nothing up
         expect(page.locator("#graph-rest")).to_have_text("1 more task neither waits nor is waited for.")
         label = page.locator(".graph").get_attribute("aria-label")

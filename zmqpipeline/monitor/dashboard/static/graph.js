@@ -119,7 +119,7 @@ export class Graph {
   node(task, { x, y }, width) {
     const done = words.percent(task.acknowledged, task.total);
     const known = done !== "–" && task.phase !== "complete";
-    const share = task.phase === "complete" ? 1 : Math.min(1, task.acknowledged / task.total) || 0;
+    const share = task.phase === "complete" ? 1 : known ? Math.min(1, task.acknowledged / task.total) : 0;
     return svg("g", { class: "node", "data-state": task.phase, "data-task": task.type, transform: `translate(${x} ${y})` },
       svg("title", {}, task.type),
       svg("rect", { class: "box", width, height: NODE.height, rx: 8 }),
