@@ -123,6 +123,26 @@ def test_a_lost_worker_is_marked_by_colour_and_word(dashboard: Dashboard, opened
         expect(page.locator("[data-worker=other] .badge")).to_have_text("working")
         expect(page.locator("[data-total=workers] .value")).to_have_text("1")
         expect(page.get_by_role("status")).to_have_text("The run goes on. Workers that need a look: 1 lost.")
+        lost = make_worker(id="one", state="lost", since=NOW - 600)
+        dashboard.tell(make_snapshot(workers=[make_worker(id="other"), lost]))
+        expect(page.get_by_role("status")).to_have_text("The run goes on.")  # that was long ago
+        expect(badge).to_have_text("lost")
+
+
+def test_a_page_that_nobody_sees_gives_its_connection_back(dashboard: Dashboard, opened: Open) -> None:
+    dashboard.tell(make_snapshot(acknowledged=1))
+    hide = """hidden => {
+        Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+    }"""
+    with opened(dashboard.url) as page:
+        done = page.locator("[data-total=done] .value")
+        expect(done).to_have_text("1")
+        with page.expect_event("requestfailed", lambda asked: asked.url.endswith("/events")):
+            page.evaluate(hide, True)
+        dashboard.tell(make_snapshot(acknowledged=2))
+        page.evaluate(hide, False)
+        expect(done).to_have_text("2")
 
 
 def test_a_distributor_that_is_gone_is_announced_and_comes_back(dashboard: Dashboard, opened: Open) -> None:

@@ -13,6 +13,8 @@ import * as words from "./words.js";
 const SPAN = 15 * 60;
 /** that the distributor is back is said for so long, in milliseconds */
 const BACK = 10_000;
+/** a worker that was lost needs a look for so long, in seconds: later, another one has long taken its place */
+const RECENT = 5 * 60;
 /** a connection that the browser has given up is tried again after so many milliseconds */
 const AGAIN = 3_000;
 
@@ -45,19 +47,20 @@ let retry = null;
 
 // -- what is said of the run as a whole -----------------------------------------
 
-function trouble(workers) {
-  const text = inStates(workers.filter((worker) => worker.state === "lost" || worker.state === "silent"));
+function trouble({ workers, time }) {
+  const text = inStates(workers.filter((worker) => worker.state === "silent" ||
+    (worker.state === "lost" && time - worker.since < RECENT)));
   return text ? ` Workers that need a look: ${text}.` : "";
 }
 
 function sentence(snapshot) {
   const back = Date.now() < backUntil ? "The distributor is back. " : "";
   if (snapshot.phase === "ended") return ["ended", "The run has ended. The next run at this address will appear by itself."];
-  if (snapshot.waits_for.length) return ["waiting", `${back}The run waits for ${snapshot.waits_for.join(", ")}.${trouble(snapshot.workers)}`];
+  if (snapshot.waits_for.length) return ["waiting", `${back}The run waits for ${snapshot.waits_for.join(", ")}.${trouble(snapshot)}`];
   const doing = {
     waiting: "The run has not begun.", running: "The run goes on.", complete: "All tasks are done.", stopping: "The run is being stopped.",
   }[snapshot.phase] ?? "";
-  const bad = trouble(snapshot.workers);
+  const bad = trouble(snapshot);
   return [back ? "back" : bad ? "trouble" : "live", `${back}${doing}${bad}`];
 }
 
