@@ -50,7 +50,7 @@ def many_tasks() -> Snapshot:
         make_task(
             type=name,
             phase="complete" if number < 5 else "running",
-            depends=names[max(0, number - 7) : number - 4],
+            depends=names[max(0, number - 7) : max(0, number - 4)],
         )
         for number, name in enumerate(names)
     ]

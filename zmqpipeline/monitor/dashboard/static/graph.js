@@ -5,7 +5,7 @@ import * as words from "./words.js";
 
 const NODE = { height: 54, least: 128, most: 200 };
 const GAP = { x: 44, most: 96, y: 14 };
-const LETTER = 7.4;
+const LETTER = 8;
 
 /** Put each task behind all that it waits for; a task that would wait for itself is not followed. */
 export function layers(tasks) {
@@ -39,9 +39,11 @@ function untangle(columns) {
   return columns;
 }
 
+/** Leave out the middle: names that begin alike differ at their ends. */
 function shortened(text, width) {
   const most = Math.floor(width / LETTER);
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+  const end = Math.floor(most / 3);
+  return text.length > most ? `${text.slice(0, most - end - 1)}…${text.slice(-end)}` : text;
 }
 
 export class Graph {
