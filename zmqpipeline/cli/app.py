@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from zmqpipeline import __version__, access
-from zmqpipeline.cli import build, exits, logs, roles
+from zmqpipeline.cli import build, exits, jsonlines, logs, roles
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.bench import bench
 from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
@@ -59,6 +59,12 @@ def _endpoint_options(command: Any) -> Any:
     help=f"The folder with the keys for connections over tcp (environment: {access.VARIABLE}).",
 )
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help="What is logged, by default info.")
+@click.option(
+    jsonlines.OPTION,
+    is_flag=True,
+    expose_value=False,  # whoever is to know it knows it before: see __main__.py
+    help=f"Write everything on stderr as objects of JSON, one a line (environment: {jsonlines.VARIABLE}).",
+)
 def run(
     file: str,
     workers: int | None,
