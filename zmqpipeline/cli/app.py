@@ -15,6 +15,8 @@ from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.keys import keys as keys_group
 from zmqpipeline.cli.program import ROLES
+from zmqpipeline.cli.status import status
+from zmqpipeline.cli.top import top
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,8 +84,7 @@ def run(
     environ = given.environment()
     if journal is not None:
         environ[build.JOURNAL] = journal
-    if keys is not None:
-        environ[access.VARIABLE] = keys
+    build.use_keys(keys, environ)
     if log_level is not None:
         environ[logs.VARIABLE] = log_level
     return running.run(file, workers, given.arguments(), environ)
@@ -107,6 +108,8 @@ def _role_command(name: str) -> click.Command:
 
 group.add_command(bench)
 group.add_command(keys_group)
+group.add_command(status)
+group.add_command(top)
 for _name in ROLES:
     group.add_command(_role_command(_name))
 

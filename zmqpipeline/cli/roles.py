@@ -46,13 +46,12 @@ def main(command: str, arguments: list[str]) -> int:
 
     """
     options = _parser(command).parse_args(arguments)
-    if options.keys is not None:
-        os.environ[access.VARIABLE] = options.keys
     if (sink := jsonlines.active()) is not None and options.name:
         sink.voice = Voice(options.name, os.getpid())
     _write_lines()
     supervision = Supervision(options.stop_fd, options.status_fd)
     try:
+        build.use_keys(options.keys, os.environ)
         if command == PLAN:
             _plan(options, supervision)
             return Exit.DONE
