@@ -14,6 +14,7 @@ from zmqpipeline.cli.bench import bench
 from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.keys import keys as keys_group
+from zmqpipeline.cli.metrics import metrics
 from zmqpipeline.cli.program import ROLES
 from zmqpipeline.cli.status import status
 from zmqpipeline.cli.top import top
@@ -108,6 +109,7 @@ def _role_command(name: str) -> click.Command:
 
 group.add_command(bench)
 group.add_command(keys_group)
+group.add_command(metrics)
 group.add_command(status)
 group.add_command(top)
 for _name in ROLES:
