@@ -20,7 +20,7 @@ from tests.roles.snapshots import NOW, make_collector, make_process, make_snapsh
 from zmqpipeline.monitor.exporter import Exporter, serving
 
 if TYPE_CHECKING:
-    from zmqpipeline.monitor.snapshot import Snapshot
+    from zmqpipeline.monitor.snapshot import Snapshot, WorkerInfo
 
 DOCS = Path(__file__).parents[2] / "docs"
 PREFIX = "zmqpipeline_"
@@ -159,8 +159,10 @@ def test_the_results_of_a_collector_go_on_with_the_next_one() -> None:
 
 def test_a_lost_worker_is_counted_once_for_as_long_as_it_is_shown() -> None:
     lost = [make_worker(id=name, state="lost") for name in "ab"]
-    snapshots = [make_snapshot(workers=workers) for workers in (lost[:1], lost, lost, lost[1:], [])]
-    assert samples(after(*snapshots))["workers_lost_total", "count"] == 2
+    again = make_worker(id="b", state="lost", since=NOW)
+    shown: list[list[WorkerInfo]] = [lost[:1], lost, lost, lost[1:], [again, lost[1]], [again], []]
+    exporter = after(*(make_snapshot(workers=workers) for workers in shown))
+    assert samples(exporter)["workers_lost_total", "count"] == 3
 
 
 def test_names_and_types_follow_the_conventions() -> None:

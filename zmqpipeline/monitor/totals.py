@@ -39,7 +39,7 @@ class Totals:
         self._run = ""
         self._collector: tuple[str, int | None] = "", None
         self._counts: defaultdict[tuple[str, str], _Count] = defaultdict(_Count)
-        self._lost: set[str] = set()
+        self._lost: set[tuple[str, float]] = set()
 
     def take(self, snapshot: Snapshot) -> None:
         """Take in what is counted now."""
@@ -63,9 +63,10 @@ class Totals:
         return count.before + count.now
 
     def _take_lost(self, snapshot: Snapshot) -> None:
-        lost = {worker["id"]: worker["task"] for worker in snapshot["workers"] if worker["state"] == "lost"}
-        for worker, task in lost.items():
-            if worker not in self._lost:
+        # one that was given up may come back, and be given up again
+        lost = {(w["id"], w["since"]): w["task"] for w in snapshot["workers"] if w["state"] == "lost"}
+        for loss, task in lost.items():
+            if loss not in self._lost:
                 self._counts["lost_workers", task].now += 1
-        # one that is not shown any more does not come again
+        # what is not shown any more is not shown again
         self._lost = set(lost)
