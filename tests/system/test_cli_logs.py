@@ -135,6 +135,13 @@ if data["n"] == 2 and not os.path.exists("died"):
         f"Does[{by_message['last words']['pid']}] has ended (killed by SIGKILL)"
     )
     assert (ended["level"], ended["role"], ended["pid"]) == ("warning", "run", run.popen.pid)
+    # who has no task type of its own says which one it is about
+    (lost,) = [entry for entry in written if "lost a worker of first" in entry["message"]]
+    (failed,) = [entry for entry in written if "a task of first failed for good" in entry["message"]]
+    assert [(entry["role"], entry["task"]) for entry in (lost, failed)] == [
+        ("Distributor", "first"),
+        ("Keeps", "first"),
+    ]
     assert written[-1]["message"].startswith("done: 5 handed out, 5 acknowledged, 1 failed")
     assert (written[-1]["level"], written[-1]["logger"]) == ("info", "zmqpipeline.cli")
     # what is printed stays what it is

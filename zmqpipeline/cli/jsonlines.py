@@ -56,6 +56,7 @@ class JsonLines(io.BufferedIOBase):
         logger: str = COMMAND,
         exception: str = "",
         at: float | None = None,
+        task: str = "",
         voice: Voice | None = None,
     ) -> None:
         """Write one object.
@@ -72,12 +73,14 @@ class JsonLines(io.BufferedIOBase):
             a traceback, or nothing
         at
             when it was said, as a Unix time; None for now
+        task
+            the task type that it is about, if that is not the role's own
         voice
             who has said it; None for this process
 
         """
         # a process that the program has forked is another one
-        voice = voice or self.voice._replace(pid=os.getpid())
+        voice = voice or self.voice._replace(pid=os.getpid(), task=task or self.voice.task)
         said = {"message": text, **({"exception": exception} if exception else {})}
         self.emit(_entry(voice, at, level, logger, said))
 

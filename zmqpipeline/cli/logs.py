@@ -64,12 +64,14 @@ class Entries(logging.Handler):
             trace = [self._forms.formatException(record.exc_info)] if record.exc_info else []
             if record.stack_info:
                 trace.append(record.stack_info)
+            task = getattr(record, "task", None)
             self._sink.say(
                 record.levelname.lower(),
                 _without(self._subject, record.name, record.getMessage()),
                 logger=record.name,
                 exception="\n".join(trace),
                 at=record.created,
+                task=task if isinstance(task, str) else "",
             )
         except Exception:  # noqa: BLE001 - as every handler does it
             self.handleError(record)
