@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zmqpipeline.delivery.dispatch import Statistics
     from zmqpipeline.descriptors import EndpointAddress, TaskType
     from zmqpipeline.distributor import Distributor
+    from zmqpipeline.iterabletask import IterableTask
     from zmqpipeline.metadata import MetaDataWorker
     from zmqpipeline.multithreaded import MultiThreadedWorker
     from zmqpipeline.security import Security
@@ -28,6 +29,7 @@ __all__ = [
     "Collector",
     "Distributor",
     "EndpointAddress",
+    "IterableTask",
     "MetaDataWorker",
     "MultiThreadedWorker",
     "Security",
@@ -53,6 +55,7 @@ _HOMES = {
     "Collector": "collector",
     "Distributor": "distributor",
     "EndpointAddress": "descriptors",
+    "IterableTask": "iterabletask",
     "MetaDataWorker": "metadata",
     "MultiThreadedWorker": "multithreaded",
     "Security": "security",

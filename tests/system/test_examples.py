@@ -187,6 +187,15 @@ def test_dependencies(folder: Folder) -> None:
     assert done.files == set()
 
 
+def test_iterable(folder: Folder) -> None:
+    done = folder.run_example("iterable")
+
+    table = [line.split() for line in said(done.stdout, "Table")]
+    assert [float(gravity) for _, gravity, _ in table] == [25.9, 11.3, 11.2, 9.8, 9.0, 8.9, 3.7, 3.7]
+    assert [name for name, *_ in table[:3]] == ["Jupiter", "Neptune", "Saturn"]
+    assert done.files == set()
+
+
 def test_metadata(folder: Folder) -> None:
     done = folder.run_example("metadata")
 

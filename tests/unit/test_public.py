@@ -20,9 +20,9 @@ from zmqpipeline.utils import messages, serializer
 ROOT = Path(__file__).parents[2]
 
 NAMES = {
-    "Collector", "Distributor", "EndpointAddress", "MetaDataWorker", "MultiThreadedWorker", "Security",
-    "Service", "ServiceClient", "ServiceWorker", "SingleThreadedWorker", "Statistics", "Task", "TaskType",
-    "Worker", "__version__", "configureLogging", "helpers", "messages", "serializer", "zhelpers",
+    "Collector", "Distributor", "EndpointAddress", "IterableTask", "MetaDataWorker", "MultiThreadedWorker",
+    "Security", "Service", "ServiceClient", "ServiceWorker", "SingleThreadedWorker", "Statistics", "Task",
+    "TaskType", "Worker", "__version__", "configureLogging", "helpers", "messages", "serializer", "zhelpers",
 }  # fmt: skip
 
 LOGGERS = {
@@ -118,6 +118,7 @@ def test_each_role_logs_under_the_name_of_the_original() -> None:
     roles: dict[Any, str] = {
         zmqpipeline.Distributor: "distributor",
         zmqpipeline.Task: "task",
+        zmqpipeline.IterableTask: "task",
         zmqpipeline.Worker: "worker",
         zmqpipeline.SingleThreadedWorker: "worker",
         zmqpipeline.MultiThreadedWorker: "worker",
