@@ -162,6 +162,14 @@ class Access:
         place.watch.drain()
         return place.watch.is_refused
 
+    def problem(self, address: str) -> str:
+        """Say what keeps this role from an address, and what to do; ``''`` if nothing is known of it."""
+        place = self._places.get(address)
+        if place is None or place.watch.connections:
+            return ""
+        sentences = [self._of_refusing(address, why, count) for why, count in place.refusals.items()]
+        return next(filter(None, sentences), "")
+
     def drop(self, socket: Socket | None = None) -> None:
         """Forget the watches of a socket that is about to be closed, or all of them."""
         for watch in self._quiet:

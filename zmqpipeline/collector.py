@@ -334,7 +334,7 @@ class Collector(DeclaredRole, abc.ABC):
             self._beat_at = now + HEARTBEAT
             self._settlement.repeat(now)
             if self._greeted:
-                self._say(self._settlement.heartbeat())
+                self._say(self._settlement.heartbeat(self._vitals.look()))
         while (ack := self._settlement.next_unsent()) is not None:
             if not self._say(ack):
                 break

@@ -150,6 +150,8 @@ def check_addresses(distributor: Distributor) -> None:
     names = ["collector_endpoint", "collector_ack_endpoint"]
     if distributor.receive_metadata or distributor.metadata_endpoint is not None:
         names.append("metadata_endpoint")
+    if distributor.monitor_endpoint is not None:
+        names.append("monitor_endpoint")
     for name in names:
         value = getattr(distributor, name)
         if not isinstance(value, EndpointAddress):

@@ -154,7 +154,7 @@ class Worker(DeclaredRole, abc.ABC):
         self._inbox = Inbox(self.worker, delimited=True)
         self._reporter = Reporter(self._results, self._to_distributor, self.logger, self._subject())
         self._assignment = Assignment(str(self.task_type))
-        self._shared = Shared(self._assignment, self.worker_id, self._executions, self._requeue)
+        self._shared = Shared(self._assignment, self.worker_id, self._executions, self._requeue, self._vitals)
         self._greeted = False
         self._hello_pause = HELLO_PAUSE
         self._hello_at = time.monotonic() + HELLO_PAUSE
@@ -366,6 +366,8 @@ class Worker(DeclaredRole, abc.ABC):
         """Send what one hand has done, learn the pace, and ask for more or for less."""
         size = execution.sent + self._reporter.report(self._assignment, execution, self._assignment.largest)
         self._shared.backlog = bool(self._results)
+        self._shared.done += execution.position
+        self._shared.failed += len(execution.errors)
         self._credit.measured(max(execution.position, 1), seconds, size)
         with self._shared.lock:
             self._requeue(execution, execution.cut(running=0))  # the results before it were large

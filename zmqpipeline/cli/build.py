@@ -27,6 +27,7 @@ class Settings:
     collector_endpoint: EndpointAddress
     collector_ack_endpoint: EndpointAddress
     metadata_endpoint: EndpointAddress | None
+    monitor_endpoint: EndpointAddress | None
 
 
 def role(program: Program, kind: str, name: str | None, given: Endpoints, journal: str | None = None) -> Role:
@@ -84,6 +85,7 @@ def settings(program: Program, found: Found, given: Endpoints) -> Settings:
         given.get("metadata_endpoint")
         or (made and made.metadata_endpoint)
         or (metadata.value.endpoint if metadata else None),
+        given.get("monitor_endpoint") or (made.monitor_endpoint if made else None),
     )
 
 
@@ -98,6 +100,7 @@ def _distributor(program: Program, found: Found, given: Endpoints) -> Distributo
             chosen.metadata_endpoint is not None,
             chosen.metadata_endpoint,
             tasks=program.tasks,
+            monitor_endpoint=chosen.monitor_endpoint,
         )
         return made
     # one that the file has made keeps what it was made with
@@ -105,6 +108,7 @@ def _distributor(program: Program, found: Found, given: Endpoints) -> Distributo
     made.collector_endpoint = chosen.collector_endpoint
     made.collector_ack_endpoint = chosen.collector_ack_endpoint
     made.metadata_endpoint = chosen.metadata_endpoint
+    made.monitor_endpoint = chosen.monitor_endpoint
     if not made.registered_task_classes:
         for task in program.tasks:
             made.register_task(task)

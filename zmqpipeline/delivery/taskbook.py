@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ from zmqpipeline.delivery.ledger import COLLECTOR, Ledger
 from zmqpipeline.delivery.news import Fate, News
 from zmqpipeline.delivery.overdue import Overdue
 from zmqpipeline.delivery.overtime import Overtime
+from zmqpipeline.delivery.peer import Peer
 from zmqpipeline.delivery.ports import NO_JOURNAL
-from zmqpipeline.delivery.roster import Peer, Roster
+from zmqpipeline.delivery.reports import MOST_FAILURES, FailedAttempt, reported
+from zmqpipeline.delivery.roster import Roster
 from zmqpipeline.delivery.suspicion import Suspicion
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import ENVELOPE_BYTES, Message
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zmqpipeline.delivery.batch import Batch
+    from zmqpipeline.delivery.intervals import Range
     from zmqpipeline.delivery.ports import Journal, Link, Options, PastTask, Source
 
 
@@ -82,6 +86,10 @@ class TaskBook:
             ledger, name, source.max_worker_deaths, lambda *who: self.ends.get(who, ""), journal
         )
         self.failed = 0
+        #: the last attempts that failed, for whoever watches
+        self.failures: deque[FailedAttempt] = deque(maxlen=MOST_FAILURES)
+        #: from hand-out to acknowledgement: the seconds of the tasks that were looked at, and their number
+        self.latencies = (0.0, 0)
         self.stopping = False  #: whether workers are told to go before everything is done
         self._link = link
         self._run = run
@@ -152,6 +160,7 @@ class TaskBook:
     def acknowledge(self, message: Message, now: float) -> int:
         """Take in an ACK of the collector; tell how many tasks it newly settles."""
         self.overdue.acknowledged(now)
+        self._clock(message.ids, now)
         count = self.ledger.settle(message.ids or ())
         if not count:
             return 0  # the task has heard of these
@@ -295,8 +304,17 @@ class TaskBook:
         if self.roster.ending:
             self.roster.end_peer(peer)
 
+    def _clock(self, ids: list[Range] | None, now: float) -> None:
+        """Measure how long the first of some tasks took; those with it were handed out with it, or later."""
+        batch = self.ledger.find(ids[0][0]) if ids else None
+        if batch is not None:
+            seconds, count = self.latencies
+            self.latencies = seconds + now - batch.given_at, count + 1
+
     def _on_heartbeat(self, peer: Peer, message: Message, now: float) -> None:
         """Note which tasks a worker has finished: those that it was sent and does not hold."""
+        if message.data:
+            peer.report = reported(message.data)
         if message.held is None or message.number is None:
             return
         self.overdue.unheld(peer.address, message.number, message.held, now)
@@ -335,6 +353,7 @@ class TaskBook:
         self._journal.tried(self.name, batch.first, batch.failures, batch.deaths)
         if batch.failures < self.source.max_attempts and error.get("retry", True) is not False:
             batch.shunned = batch.holder
+            self._note(batch, error, now, final=False)
             delay = self.source.retry_delay * 2 ** (batch.failures - 1)
             batch.not_before = now + delay * self._options.jitter()
             self._take_back([batch])
@@ -344,8 +363,14 @@ class TaskBook:
 
     def _fail(self, batch: Batch, now: float) -> None:
         """Let the collector know that a task has failed for good."""
+        self._note(batch, batch.error, now, final=True)
         self.ledger.leave(batch, COLLECTOR)
         self.overdue.failed(batch, now)
+
+    def _note(self, batch: Batch, error: dict[str, Any], now: float, *, final: bool) -> None:
+        peer = self.peers.get(batch.holder) if isinstance(batch.holder, bytes) else None
+        who = "" if peer is None else peer.who
+        self.failures.append(FailedAttempt(now, self.name, batch.first, batch.attempt, final, error, who))
 
     def _on_return(self, peer: Peer, message: Message, _now: float) -> None:
         """Take back what a worker has not begun; with a credit of 0, also what crosses its message."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import zmq
 import zmq.backend
 
-from zmqpipeline.wire import refusal
+from zmqpipeline.wire import memory, refusal
 from zmqpipeline.wire.limits import MAX_MESSAGE_SIZE
 
 if TYPE_CHECKING:
@@ -286,7 +286,10 @@ def send(socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
     for frame in frames[:-1]:
         _send(socket, frame, _MORE)
     last = frames[-1]
-    _send(socket, last, _LAST, len(last) < COPIED)
+    is_small = len(last) < COPIED
+    if not is_small:
+        memory.keep()
+    _send(socket, last, _LAST, is_small)
     _yield()
 
 
@@ -312,7 +315,10 @@ def receive_one(socket: zmq.Socket[bytes]) -> list[Frame] | None:
 
 def seen(frame: zmq.Frame) -> Frame:
     """Look at what is in a frame: at a copy, or, if it is large, where libzmq has it."""
-    return frame.bytes if len(frame) < COPIED else frame.buffer
+    if len(frame) < COPIED:
+        return frame.bytes
+    memory.keep()
+    return frame.buffer
 
 
 def receive(socket: zmq.Socket[bytes], most: int) -> Iterator[list[Frame]]:
