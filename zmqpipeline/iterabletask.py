@@ -58,7 +58,7 @@ class IterableTask(Task):
     ----------
     items
         an iterable, or a function that returns one, such as a generator function. It is called when the
-        dependencies are complete, behind :meth:`initialize`, not when the file is loaded. Parameters that are
+        dependencies are complete, behind :meth:`~zmqpipeline.Task.initialize`, not when the file is loaded. Parameters that are
         called ``self`` and ``metadata`` get the task and the metadata of the run; others need a default.
         An iterator is used up by the first run
     total
@@ -77,7 +77,7 @@ class IterableTask(Task):
 
     @property
     def is_complete(self) -> bool:
-        """Whether there are no more items: it looks for the next one."""
+        """Whether there are no more items; who asks for this makes it look for the next one."""
         if not self._is_complete and self._ahead is _UNKNOWN and self._iterator is not None:
             self._ahead = next(self._iterator, _END)
             if self._ahead is _END:

@@ -66,9 +66,6 @@ class Task(Declared, abc.ABC):
         tasks handed out and acknowledged so far
     client_addresses
         the addresses of the workers that were seen, up to 100 000
-    total
-        how many tasks there will be, if that is known; for progress and the time that is left, nothing else
-
     """
 
     _declares: tuple[Attribute, ...] = (TASK_TYPE, ENDPOINT, _DEPENDENCIES)
@@ -88,7 +85,8 @@ class Task(Declared, abc.ABC):
     #: a worker whose only thread passes this limit ends its process, and has to be started again
     time_limit: float | None = None
 
-    #: how many tasks there will be; None if that is not known. Set it in the class or in :meth:`initialize`
+    #: how many tasks there will be, for progress and the time that is left; None if that is not known. Set it
+    #: in the class or in :meth:`initialize`
     total: int | None = None
 
     is_complete: bool = False
