@@ -9,6 +9,7 @@ from zmqpipeline._version import __version__
 
 if TYPE_CHECKING:
     from zmqpipeline import helpers, zhelpers
+    from zmqpipeline.asyncworker import AsyncWorker
     from zmqpipeline.collector import Collector
     from zmqpipeline.delivery.statistics import Statistics
     from zmqpipeline.descriptors import EndpointAddress, TaskType
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from zmqpipeline.worker import Worker
 
 __all__ = [
+    "AsyncWorker",
     "Collector",
     "Distributor",
     "EndpointAddress",
@@ -52,6 +54,7 @@ __all__ = [
 #: where each public name is; its module is imported when it is first asked for, because a process that is
 #: one role needs only its own
 _HOMES = {
+    "AsyncWorker": "asyncworker",
     "Collector": "collector",
     "Distributor": "distributor",
     "EndpointAddress": "descriptors",

@@ -177,6 +177,17 @@ def test_multi_threaded(folder: Folder) -> None:
     assert done.files == set()
 
 
+def test_async(folder: Folder) -> None:
+    done = folder.run_example("async")
+
+    pages, waited = said(done.stdout, "Clock")
+    assert pages == "200 pages, 4090 characters"
+    found = re.fullmatch(r"([\d.]+) s of waiting in ([\d.]+) s", waited)
+    assert found is not None
+    assert float(found[1]) >= 20
+    assert done.files == set()
+
+
 def test_dependencies(folder: Folder) -> None:
     done = folder.run_example("dependencies")
 
