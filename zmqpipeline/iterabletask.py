@@ -58,9 +58,9 @@ class IterableTask(Task):
     ----------
     items
         an iterable, or a function that returns one, such as a generator function. It is called when the
-        dependencies are complete, behind :meth:`~zmqpipeline.Task.initialize`, not when the file is loaded. Parameters that are
-        called ``self`` and ``metadata`` get the task and the metadata of the run; others need a default.
-        An iterator is used up by the first run
+        dependencies are complete, behind :meth:`~zmqpipeline.Task.initialize`, not when the file is loaded.
+        Parameters that are called ``self`` and ``metadata`` get the task and the metadata of the run; others
+        need a default. An iterator is used up by the first run
     total
         how many items there are, if the iterable has a length
 

@@ -66,6 +66,7 @@ class Task(Declared, abc.ABC):
         tasks handed out and acknowledged so far
     client_addresses
         the addresses of the workers that were seen, up to 100 000
+
     """
 
     _declares: tuple[Attribute, ...] = (TASK_TYPE, ENDPOINT, _DEPENDENCIES)
