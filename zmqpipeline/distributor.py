@@ -190,7 +190,7 @@ class Distributor(Registration, Role):
             book = TaskBook(name, source, depends, self._link, run, Ledger(envelope.cut), self._options, kept)
             book.ends = self._ends.how
             books.append(book)
-        self._connect()
+        self._connect(metadata)
         self._dispatch = Dispatch(run, books, self._link, self._options, kept)
         if journal is not None:
             resume_and_tell(journal, self._dispatch, sources, self.logger)
@@ -203,10 +203,9 @@ class Distributor(Registration, Role):
         self._workers = {book.name: self._peer_clock(f"each worker of {book.name}") for book in books}
         self._progress_at = self._stop_at = 0.0
 
-    def _connect(self) -> None:
+    def _connect(self, metadata: EndpointAddress | None) -> None:
         """Make the sockets for the collector and the metadata worker."""
-        address = str(self.metadata_endpoint)
-        self._metadata_socket = self._bound(zmq.REP, address) if self.receive_metadata else None
+        self._metadata_socket = self._bound(zmq.REP, metadata) if metadata else None
         self._link.sink = self._connected(zmq.PUSH, self.collector_endpoint)
         self._acks = self._connected(zmq.PULL, self.collector_ack_endpoint, watch=True)
         *router_watches, self._ack_watch = self._watches
@@ -373,6 +372,8 @@ class Distributor(Registration, Role):
 
     def _closing(self) -> None:
         self._final = self.statistics()
+        if self._is_open:
+            self._link.part(self._ack_watch)
         self._is_open = False
         if self._journal is not None:
             self._journal.close()

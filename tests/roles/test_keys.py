@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from zmqpipeline.role import Role
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
 
 @pytest.fixture(autouse=True)
