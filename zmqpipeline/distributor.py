@@ -15,6 +15,7 @@ from zmqpipeline.connections import Connections
 from zmqpipeline.declarations import check_addresses
 from zmqpipeline.delivery.dispatch import Dispatch
 from zmqpipeline.delivery.ledger import Ledger
+from zmqpipeline.delivery.news import Digest
 from zmqpipeline.delivery.ports import NO_JOURNAL, Options
 from zmqpipeline.delivery.statistics import Statistics
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
@@ -201,6 +202,7 @@ class Distributor(Registration, Role):
             self._dispatch.set_metadata({})
         self._collector = self._peer_clock(f"the collector at {self.collector_ack_endpoint}")
         self._workers = {book.name: self._peer_clock(f"each worker of {book.name}") for book in books}
+        self._digest = Digest()
         self._progress_at = self._stop_at = 0.0
 
     def _connect(self, metadata: EndpointAddress | None) -> None:
@@ -350,10 +352,12 @@ class Distributor(Registration, Role):
             self._dispatch.connection_gone(name, address)
         for host, pid in self._ends.due(now):
             self._dispatch.process_ended(host, pid)
-        for news in self._dispatch.news():
+        found = self._dispatch.news()
+        for news in self._digest.of(found, now):
             level = logging.WARNING if news.fate.is_trouble else logging.INFO
             self.logger.log(level, "%s", news, extra={"task": news.task})
-            if self._desk is not None:
+        if self._desk is not None:
+            for news in found:
                 self._desk.observer.note(news)
 
     def _forgive(self, seconds: float) -> None:

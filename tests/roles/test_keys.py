@@ -468,6 +468,12 @@ def test_a_forked_process_does_not_end_the_handler_of_its_parent(keys: Keys) -> 
         assert handler.has_ended
 
 
+def test_one_handler_can_follow_another_at_once(keys: Keys) -> None:
+    with zmq.Context() as context:
+        for _ in range(500):
+            zap.enter(context, keys.allowed).close()
+
+
 def test_a_handler_ends_with_its_context(keys: Keys) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     domain = zap.enter(context, keys.allowed)

@@ -14,7 +14,8 @@ import zmqpipeline
 from tests.badness import raw
 from tests.roles.pipelines import GUARD, Pipeline, eventually, running
 from zmqpipeline import EndpointAddress, TaskType, messages
-from zmqpipeline.wire import serializer
+from zmqpipeline.delivery import news
+from zmqpipeline.wire import envelope, serializer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +124,26 @@ def test_results_that_do_not_echo_are_told_of_once_in_a_while(
     assert said.endswith(" sends results without run, id and attempt of their DATA: they are dropped")
     assert len(said) < 300
     assert said.isprintable()
+
+
+def test_workers_that_come_and_go_do_not_flood_the_log(
+    stranger: Stranger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(news, "MOST_NEWS", 2)
+    pipeline = Pipeline()
+    pipeline.task("ONE", 10)
+    distributor = pipeline.distributor()
+    with running(distributor):
+        for count in range(1, 6):
+            dealer = stranger.socket(zmq.DEALER)
+            dealer.connect(str(pipeline.endpoint("ONE")))
+            dealer.send_multipart([b"", envelope.encode(envelope.Message("HELLO", "ONE"))])
+            assert dealer.recv_multipart()
+            dealer.close()
+            eventually(lambda: distributor.statistics().workers == 0)
+            lost = [line for line in caplog.messages if line.startswith("lost a worker")]
+            assert len(lost) <= min(count, 2)
+        eventually(lambda: caplog.text.count("lost a worker") == 2)
 
 
 def test_metadata_that_cannot_be_passed_on_are_refused(
