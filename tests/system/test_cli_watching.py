@@ -23,6 +23,7 @@ from tests.roles.pipelines import address
 from tests.roles.snapshots import FakeDistributor, make_snapshot, make_task
 from zmqpipeline.keys import Keys
 
+from .apps import BUSY, two_tasks
 from .conftest import GUARD
 
 if TYPE_CHECKING:
@@ -122,6 +123,28 @@ def on_terminal(command: Command, *arguments: str, size: tuple[int, int] = (24, 
         yield terminal
     finally:
         terminal.close()
+
+
+# -- a real run -------------------------------------------------------------------
+
+
+def test_a_run_is_watched_from_its_first_task_to_its_end(command: Command) -> None:
+    command.write("app.py", two_tasks(execution=BUSY).replace("    n = 0\n", "    n = 0\n    total = N\n"))
+    run = command.start("run", "app.py", "-w", "1", "--monitor-endpoint", HERE)
+    run.wait_for("busy 1$")
+    top = command.start("top", env={"ZMQPIPELINE_MONITOR_ENDPOINT": HERE})
+    top.wait_for(r"running, \d+ handed out, 0 acknowledged, 0 failed, 0/s, \d workers?; first 0%")
+    code, status = command.run("status", HERE, env={"COLUMNS": "80"})
+    assert (code, status.err) == (0, [])
+    assert re.search(r"^first +0% +0/40 +0 ", status.output, re.MULTILINE)
+    assert re.search(r"^second +after first +0% +0/40 ", status.output, re.MULTILINE)
+    assert re.search(r"^  Does +\d+ working +\d+/\d+ ", status.output, re.MULTILINE)
+    assert re.search(r"^  Keeps +\d+ working ", status.output, re.MULTILINE)
+    command.write("go", "")
+    assert run.finish() == 0, run.output
+    assert top.finish() == 0, top.output
+    assert re.search(r" ended, 80 handed out, 80 acknowledged, 0 failed, ", top.out[-1])
+    command.assert_clean()
 
 
 # -- status -----------------------------------------------------------------------

@@ -14,6 +14,7 @@ from zmqpipeline import access
 from zmqpipeline.bench.tour import WORKLOADS
 from zmqpipeline.cli import build, jsonlines, logs, watching
 from zmqpipeline.cli.bench import bench
+from zmqpipeline.cli.dashboard import dashboard
 from zmqpipeline.cli.endpoints import OVERRIDES
 from zmqpipeline.cli.exits import Exit
 from zmqpipeline.cli.keys import keys
@@ -57,7 +58,7 @@ def test_every_command_option_and_variable_is_named() -> None:
 def test_what_watches_a_run_is_described() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert watching.VARIABLE in text
-    for command in (status, top, metrics):
+    for command in (status, top, dashboard, metrics):
         _, _, section = text.partition(f"\nzmqpipeline {command.name}\n===")
         usage = section[: section.index("\n\n", section.index(f"    zmqpipeline {command.name} "))]
         options = [option for parameter in command.params for option in parameter.opts if option[0] == "-"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,10 +66,18 @@ def test_a_run_at_80_columns() -> None:
     ]
 
 
+def test_the_documented_picture_is_this_one() -> None:
+    page = Path(__file__).parents[2] / "docs" / "monitoring.rst"
+    if not page.exists():
+        pytest.skip("only a checkout has the documentation")
+    text = page.read_text(encoding="utf-8")
+    assert "\n".join(f"    {line}".rstrip() for line in drawn(make_snapshot())) in text
+
+
 def test_120_columns_show_more() -> None:
     lines = drawn(make_snapshot(), 120)
     assert squeezed(lines[3]) == "task phase progress left done in flight failed again rate latency workers"
-    assert squeezed(lines[4]) == "count running ━━━━╸ 40% 0:12 400/1000 16 3 5 50/s 12 ms 2"
+    assert squeezed(lines[4]) == "count running ━━━━━━━━━╸ 40% 0:12 400/1000 16 3 5 50/s 12 ms 2"
     assert squeezed(lines[7]) == "host, process task pid state in hand done failed rate memory cpu lag"
     assert squeezed(lines[11]) == "CountWorker count 4001 working 8/16 200 1 25/s 32 MiB 90% 2.0 ms"
     assert lines[17].endswith("alpha, pid 4001")

@@ -11,6 +11,7 @@ from zmqpipeline import __version__, access
 from zmqpipeline.cli import build, exits, jsonlines, logs, roles
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.bench import bench
+from zmqpipeline.cli.dashboard import dashboard
 from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.keys import keys as keys_group
@@ -108,6 +109,7 @@ def _role_command(name: str) -> click.Command:
 
 
 group.add_command(bench)
+group.add_command(dashboard)
 group.add_command(keys_group)
 group.add_command(metrics)
 group.add_command(status)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zmqpipeline import access
+from zmqpipeline.cli.endpoints import OVERRIDES
 from zmqpipeline.cli.exits import CommandError, Exit
 from zmqpipeline.errors import EndpointError, MonitorError, SecurityError
 from zmqpipeline.monitor.client import MonitorClient
@@ -18,9 +19,8 @@ from zmqpipeline.monitor.client import MonitorClient
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OPTION = "--monitor-endpoint"
-#: the environment variable that the option goes before
-VARIABLE = "ZMQPIPELINE_MONITOR_ENDPOINT"
+#: the option of a run, by which the run is found as well, and the environment variable that it goes before
+OPTION, VARIABLE = OVERRIDES["monitor_endpoint"].option, OVERRIDES["monitor_endpoint"].variable
 
 
 def watches(command: Any) -> Any:

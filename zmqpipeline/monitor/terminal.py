@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 #: the most failures that are shown, and how many lines of the terminal there have to be for each
 FAILURES, _LINES_EACH = 5, 8
-_BAR_WIDTH = 12
+#: how wide a bar is, and from which width of the terminal on
+_BAR_WIDTHS = ((120, 24), (0, 12))
 #: how each phase and state looks
 _STYLES = {
     "running": "green",
@@ -180,12 +181,14 @@ def _head(snapshot: Snapshot) -> list[Text]:
 
 def _tasks(tasks: Sequence[TaskInfo], width: int, most: int) -> Table:
     table, columns = _table(_TASKS, width)
+    named = any(column.name == "phase" for column in columns)
+    bar_width = next(bar for least, bar in _BAR_WIDTHS if width >= least)
     shown = kept([_RANKS.get(task["phase"], 2) for task in tasks], most)
     for place in shown:
         task = tasks[place]
         cells: dict[str, RenderableType] = {name: _cell(text) for name, text in _words(task).items()}
         cells["phase"] = _cell(task["phase"], _style(task["phase"]))
-        cells["progress"] = _progress(task)
+        cells["progress"] = _progress(task, bar_width, named=named)
         cells["failed"] = _cell(words.count(task["failed"]), "red" if task["failed"] else "")
         _add(table, columns, cells)
     _count_rest(table, len(tasks) - len(shown))
@@ -207,19 +210,19 @@ def _words(task: TaskInfo) -> dict[str, str]:
     }
 
 
-def _progress(task: TaskInfo) -> RenderableType:
-    """Draw a bar, or say why there is none."""
+def _progress(task: TaskInfo, width: int, *, named: bool) -> RenderableType:
+    """Draw a bar, or say why there is none; the phase only if nobody else has named it."""
     done, total, phase = task["acknowledged"], task["total"], task["phase"]
     if phase == "waiting" and task["depends"] and not task["handed_out"]:
         text = _cell(f"after {', '.join(task['depends'])}", _style(phase))
-        text.truncate(_BAR_WIDTH, overflow="ellipsis")
+        text.truncate(width, overflow="ellipsis")
         return text
     if total is None:
-        return _cell(phase, _style(phase))
+        return "" if named else _cell(phase, _style(phase))
     return ProgressBar(
         max(total, 1),
         min(done, total) if total else 1,
-        width=_BAR_WIDTH,
+        width=width,
         complete_style="green",
         finished_style="green",
     )
