@@ -54,12 +54,15 @@ class Method:
         the names of its arguments, behind self
     keyword
         whether they are passed by name
+    coroutine
+        whether it is a coroutine function
 
     """
 
     name: str
     takes: tuple[str, ...] = ()
     keyword: bool = False
+    coroutine: bool = False
 
 
 class Declared:
@@ -119,14 +122,7 @@ def check_bounds(role: Any) -> None:
             raise DeclarationError(
                 f"class {where.__qualname__}: {name} is {_shown(value)}, expected seconds, a number above 0"
             )
-    for name, least, unit in _COUNTS:
-        value = inspect.getattr_static(role, name, least)
-        if type(value) is not int or value < least:
-            where = role if isinstance(role, type) else type(role)
-            raise DeclarationError(
-                f"class {where.__qualname__}: {name} is {_shown(value)}, expected {unit}, "
-                f"a whole number from {least}"
-            )
+    check_counts(role)
     if role.heartbeat_interval + role.heartbeat_timeout > _LONGEST_SILENCE:
         where = role if isinstance(role, type) else type(role)
         raise DeclarationError(
@@ -134,6 +130,25 @@ def check_bounds(role: Any) -> None:
             f"{role.heartbeat_interval + role.heartbeat_timeout:g} s together, expected at most "
             f"{_LONGEST_SILENCE:g} s: ZeroMQ's heartbeats cannot say more"
         )
+
+
+def check_counts(owner: Any) -> None:
+    """Check how much is taken of what comes, as a class or an instance declares it.
+
+    Raises
+    ------
+    zmqpipeline.errors.DeclarationError
+        names the class, the attribute and what was found
+
+    """
+    for name, least, unit in _COUNTS:
+        value = inspect.getattr_static(owner, name, least)
+        if type(value) is not int or value < least:
+            where = owner if isinstance(owner, type) else type(owner)
+            raise DeclarationError(
+                f"class {where.__qualname__}: {name} is {_shown(value)}, expected {unit}, "
+                f"a whole number from {least}"
+            )
 
 
 def check_addresses(distributor: Distributor) -> None:
@@ -150,6 +165,8 @@ def check_addresses(distributor: Distributor) -> None:
     names = ["collector_endpoint", "collector_ack_endpoint"]
     if distributor.receive_metadata or distributor.metadata_endpoint is not None:
         names.append("metadata_endpoint")
+    if distributor.monitor_endpoint is not None:
+        names.append("monitor_endpoint")
     for name in names:
         value = getattr(distributor, name)
         if not isinstance(value, EndpointAddress):
@@ -204,12 +221,16 @@ def check(cls: type[Declared]) -> None:
 def _check_method(cls: type, method: Method) -> None:
     """Check that a method can be called as the library calls it."""
     where = f"class {cls.__qualname__}: {method.name}"
-    expected = f"expected a method that takes ({', '.join(('self', *method.takes))})"
+    kind = "a coroutine function (async def)" if method.coroutine else "a method"
+    expected = f"expected {kind} that takes ({', '.join(('self', *method.takes))})"
     value = inspect.getattr_static(cls, method.name)
     function = getattr(value, "__func__", value)
     if not callable(function):
         raise DeclarationError(f"{where} is {_shown(value)}, {expected}")
-    if inspect.iscoroutinefunction(function):
+    if method.coroutine and not inspect.iscoroutinefunction(function):
+        what = "an asynchronous generator" if inspect.isasyncgenfunction(function) else "a plain function"
+        raise DeclarationError(f"{where} is {what}, {expected}")
+    if not method.coroutine and inspect.iscoroutinefunction(function):
         raise DeclarationError(f"{where} is a coroutine function (async def), {expected}")
     found = parameters(cls, method.name)
     if found is None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from zmqpipeline.access import is_keyed
 from zmqpipeline.delivery.calls import GLANCE, Calls, Due
 from zmqpipeline.failure import describe
 from zmqpipeline.reporting import Reporter
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from zmqpipeline.access import Access
     from zmqpipeline.delivery.assignment import Assignment, Work
     from zmqpipeline.execution import Execution
+    from zmqpipeline.monitor.process import Vitals
+    from zmqpipeline.monitor.snapshot import Report
     from zmqpipeline.role import Context, Socket
 
 #: after so many looks without a call it looks less often, in seconds; nobody wakes it for the next one,
@@ -51,11 +54,22 @@ class Shared:
     executions: list[Execution | None]
     #: lets tasks that were taken out of an execution be done by another hand of this worker, or later
     requeue: Callable[[Execution, Work], None]
+    #: the figures of this process
+    vitals: Vitals
     lock: threading.RLock = field(default_factory=threading.RLock)
     #: whether results wait for room to be sent
     backlog: bool = False
+    #: attempts that were made, and of these those that failed
+    done: int = 0
+    failed: int = 0
     #: whether everything was given back, and the worker has to say that it has room again
     paused: bool = False
+
+    def report(self, longest: float) -> Report:
+        """Say how this worker is; ``longest`` is for how long its calls of user code run, at the most."""
+        vitals = self.vitals.look()
+        vitals["lag"] = max(vitals["lag"] or 0.0, longest)
+        return {**vitals, "done": self.done, "failed": self.failed}
 
 
 class Heartbeat(threading.Thread):
@@ -145,13 +159,12 @@ class Heartbeat(threading.Thread):
         identity = f"heartbeat-{uuid.uuid4().hex}".encode() if kind == zmq.DEALER else None
         made = sockets.make_socket(self._context, kind, identity=identity, liveness=self._liveness)
         opened.append(made)
-        if address.startswith("tcp:"):
+        if is_keyed(address):
             self._watches.append(sockets.Watch(made, address))
         sockets.connect(made, address, self._access.credentials(address))
         return sockets.Outbox(made)
 
     def _watch(self) -> None:
-        shared = self._shared
         beat_at = time.monotonic()  # at once, so that the distributor knows this connection
         idle = 0
         while not self._stopped.is_set():
@@ -160,13 +173,11 @@ class Heartbeat(threading.Thread):
                 beat_at = now + self._interval
                 self._redial(now)
                 self._beat()
-            self._calls.glance(now)
-            for hand, execution in enumerate(shared.executions):
-                self._look(hand, execution, now)
+            is_busy = self._look_at_all(now)
             self._reporter.results.flush()
             self._reporter.distributor.flush()
             # only now: a worker that is stopped before its first beat is found by nothing else
-            idle = 0 if any(shared.executions) else idle + 1
+            idle = 0 if is_busy else idle + 1
             self._stopped.wait(GLANCE if idle < _IDLE_GLANCES else IDLE_GLANCE)
 
     def _redial(self, now: float) -> None:
@@ -180,8 +191,20 @@ class Heartbeat(threading.Thread):
             return  # what is done has not left: nobody may think that it has
         with self._shared.lock:
             beat = self._shared.assignment.heartbeat()
+        beat.data = self._shared.report(self._longest(time.monotonic()))
         if not self._reporter.distributor:  # an old one that waits says the same
             self._reporter.tell(beat)
+
+    def _longest(self, now: float) -> float:
+        """Tell for how long nothing else could be done, at the most, in seconds."""
+        return self._calls.longest(now)
+
+    def _look_at_all(self, now: float) -> bool:
+        """Do what is due for all hands; tell whether to look again soon."""
+        self._calls.glance(now)
+        for hand, execution in enumerate(self._shared.executions):
+            self._look(hand, execution, now)
+        return any(self._shared.executions)
 
     def _look(self, hand: int, execution: Execution | None, now: float) -> None:
         """Do what is due for one hand."""
@@ -230,14 +253,21 @@ class Heartbeat(threading.Thread):
         text = f"took longer than its time limit of {limit:g} s"
         self._reporter.fail(self._shared.assignment, execution.work, place, describe(TimeoutError(text)))
         if self._give_up():
-            self._logger.error("%s: a task passed its time limit: the process ends", self._subject)
-            self._say_goodbye()  # nothing can interrupt the thread that is stuck, nothing else is left to do
-            os._exit(TIME_LIMIT_EXIT)
+            self._end_process()
 
-    def _say_goodbye(self) -> None:
-        """Send what is done, and give the rest back."""
+    def _end_process(self) -> None:
+        """End it: nothing can interrupt the thread that is stuck, and nothing else is left to do."""
+        self._logger.error("%s: a task passed its time limit: the process ends", self._subject)
+        self._say_goodbye()
+        os._exit(TIME_LIMIT_EXIT)
+
+    def _send_all_done(self) -> None:
         for execution in self._shared.executions:
             if execution is not None:
                 self._send_done(execution)
+
+    def _say_goodbye(self) -> None:
+        """Send what is done, and give the rest back."""
+        self._send_all_done()
         self._reporter.tell(self._shared.assignment.goodbye())
         time.sleep(_PARTING)

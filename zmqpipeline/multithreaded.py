@@ -28,6 +28,11 @@ _N_THREADS = Attribute(
     "a whole number from 1",
     lambda value: type(value) is int and value > 0,
 )
+_THREAD_ENDPOINT = Attribute(  # anywhere else, others could speak to the threads, whatever keys there are
+    "thread_endpoint",
+    "an inproc address: 'inproc://...'",
+    lambda value: isinstance(value, str) and value.startswith("inproc://"),
+)
 #: how long a thread may take to end when there is nothing left to do, in seconds
 _JOIN_TIMEOUT = 2.0
 #: and when the worker stops at once, which may be asked for while it waits
@@ -61,7 +66,7 @@ class MultiThreadedWorker(Worker):
 
     """
 
-    _declares = (*Worker._declares, _N_THREADS)  # noqa: SLF001 - its own base
+    _declares = (*Worker._declares, _N_THREADS, _THREAD_ENDPOINT)  # noqa: SLF001 - its own base
     _calls = (
         *Worker._calls,  # noqa: SLF001
         Method("handle_thread_execution", ("data", "index")),
@@ -70,6 +75,24 @@ class MultiThreadedWorker(Worker):
 
     n_threads: int
     thread_endpoint: str = "inproc://threadworker"
+
+    @abc.abstractmethod
+    def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Prepare one task, in the main thread.
+
+        Parameters
+        ----------
+        data
+            what the task's ``handle()`` returned
+        *args, **kwargs
+            room for what later versions may pass
+
+        Returns
+        -------
+        dict or None
+            what the thread gets; ``{}`` for None
+
+        """
 
     @abc.abstractmethod
     def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any] | None:

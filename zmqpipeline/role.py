@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import zmq
 
 from zmqpipeline._version import __version__
-from zmqpipeline.access import Access, keys_of
+from zmqpipeline.access import Access, is_keyed, keys_of
 from zmqpipeline.declarations import Declared, check_bounds
 from zmqpipeline.errors import Stopped
+from zmqpipeline.monitor.process import Vitals
 from zmqpipeline.peerclock import PeerClock
 from zmqpipeline.stopping import NOW, RUNNING, StopNow, Stopper, UserCode
 from zmqpipeline.wire import binding, envelope, limits, sockets
@@ -81,7 +82,7 @@ class Role:
     _stopper: Stopper | None = None
     _stop_requested = RUNNING
     _announced = _look_at = 0.0
-    _strays, _strays_at, _owner = 0, 0.0, 0
+    _strays, _strays_at, _owner, _pid = 0, 0.0, 0, 0
     #: around calls of the program's methods: the second signal interrupts what runs inside
     _user_code = UserCode()
 
@@ -128,13 +129,14 @@ class Role:
         stopper.level = self._stop_requested
         self._user_code = stopper.user_code
         self._stop_descriptor = stopper.fileno()
-        self._owner = threading.get_ident()
+        self._owner, self._pid = threading.get_ident(), os.getpid()
         self._is_main = threading.current_thread() is threading.main_thread()
         self._sockets: list[Socket] = []
         self._bindings: list[binding.Binding] = []
         self._watches: list[sockets.Watch] = []
         self._clocks: list[PeerClock] = []
         self._announced = self._polled_at = time.monotonic()
+        self._vitals = Vitals()
         self._strays, self._strays_at = 0, 0.0
         _raise_descriptor_limit()
         _running.add(self)
@@ -167,6 +169,8 @@ class Role:
         Called from another thread than the one in :meth:`run`, it asks that one to stop: sockets have
         one owner.
         """
+        if self._pid != os.getpid():  # a fork: all is its parent's, and ZeroMQ's sockets never answer here
+            self._stopper = None
         if self._stopper is None:
             return
         if self._owner != threading.get_ident():
@@ -271,8 +275,8 @@ class Role:
     def _observe(
         self, made: Socket, address: str, *, bound: bool = False, polled: bool, redials: bool = False
     ) -> None:
-        """Watch a socket: for the role itself, or only for who is refused, which happens over the network."""
-        if polled or address.startswith("tcp:"):
+        """Watch a socket: for the role itself, or only for who is refused, which happens where keys count."""
+        if polled or is_keyed(address):
             watch = sockets.Watch(made, address)
             self._access.observe(watch, address, bound=bound, quiet=not polled, redials=redials)
             if polled:
@@ -300,7 +304,9 @@ class Role:
 
     def _poll(self, poller: zmq.Poller, until: float | None) -> dict[Any, int]:
         """Wait until something can be read, or until a time on the monotonic clock."""
-        wait = _LONGEST_POLL if until is None else min(max(until - time.monotonic(), 0), _LONGEST_POLL)
+        begun = time.monotonic()
+        self._vitals.lag = max(self._vitals.lag, begun - self._polled_at)
+        wait = _LONGEST_POLL if until is None else min(max(until - begun, 0), _LONGEST_POLL)
         # round up: a poll that ends a fraction of a millisecond early would spin
         ready = dict(zmq.zmq_poll(poller.sockets, int(wait * 1000 + 0.999)))
         if self._stop_descriptor in ready and self._stopper is not None:

@@ -14,6 +14,8 @@ import zmqpipeline
 from tests.badness import raw
 from tests.roles.pipelines import GUARD, Pipeline, eventually, running
 from zmqpipeline import EndpointAddress, TaskType, messages
+from zmqpipeline.delivery import news
+from zmqpipeline.wire import envelope, serializer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,24 +108,50 @@ def test_a_worker_whose_end_nobody_would_notice_gets_nothing() -> None:
             eventually(lambda: run.distributor._dispatch.dropped == 1)
 
 
+@pytest.mark.parametrize("name", ["x" * 1000, "x\n12:00:00 ERROR all is lost", "\x1b[2J"])
 def test_results_that_do_not_echo_are_told_of_once_in_a_while(
-    stranger: Stranger, caplog: pytest.LogCaptureFixture
+    name: str, stranger: Stranger, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = Disturbed()
     with caplog.at_level(logging.ERROR, "zmqpipeline.collector"), run.until_strangers_are_done():
         push = stranger.socket(zmq.PUSH)
         push.connect(str(run.pipeline.collector))
         for _ in range(100):
-            push.send(messages.create_data("x" * 1000, {"r": 99}))
+            push.send(messages.create_data(name, {"r": 99}))
         eventually(lambda: hasattr(run.keeper, "_settlement") and run.keeper._settlement.strays == 100)
     (said,) = [message for message in caplog.messages if "without run, id and attempt" in message]
-    assert said.startswith("a worker of xxx")
-    assert said.endswith("xxx sends results without run, id and attempt of their DATA: they are dropped")
+    assert said.startswith("a worker of '")
+    assert said.endswith(" sends results without run, id and attempt of their DATA: they are dropped")
     assert len(said) < 300
+    assert said.isprintable()
 
 
-def test_metadata_that_cannot_be_passed_on_are_refused(stranger: Stranger) -> None:
+def test_workers_that_come_and_go_do_not_flood_the_log(
+    stranger: Stranger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(news, "MOST_NEWS", 2)
+    pipeline = Pipeline()
+    pipeline.task("ONE", 10)
+    distributor = pipeline.distributor()
+    with running(distributor):
+        for count in range(1, 6):
+            dealer = stranger.socket(zmq.DEALER)
+            dealer.connect(str(pipeline.endpoint("ONE")))
+            dealer.send_multipart([b"", envelope.encode(envelope.Message("HELLO", "ONE"))])
+            assert dealer.recv_multipart()
+            dealer.close()
+            eventually(lambda: distributor.statistics().workers == 0)
+            lost = [line for line in caplog.messages if line.startswith("lost a worker")]
+            assert len(lost) <= min(count, 2)
+        eventually(lambda: caplog.text.count("lost a worker") == 2)
+
+
+def test_metadata_that_cannot_be_passed_on_are_refused(
+    stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They can be unpacked, but not packed again: nobody could be told of them."""
+    searched: list[Any] = []
+    monkeypatch.setattr(serializer, "explain", lambda *what: searched.append(what))
     run = Disturbed(receive_metadata=True, metadata_endpoint=Metadata.endpoint)
     with run.until_strangers_are_done(Metadata()):
         req = stranger.socket(zmq.REQ)
@@ -133,6 +161,7 @@ def test_metadata_that_cannot_be_passed_on_are_refused(stranger: Stranger) -> No
             req.send(nonsense)
             assert messages.get(req.recv())[2] == messages.MESSAGE_TYPE_FAILURE
     assert run.keeper.metadata == {"what": "is known"}
+    assert not searched, "to find out what cannot be packed takes minutes if there is much of it"
 
 
 def test_metadata_that_are_refused_are_not_sent_again_at_once(

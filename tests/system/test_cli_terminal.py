@@ -48,11 +48,20 @@ def test_a_terminal_shows_a_bar(command: Command) -> None:
     assert re.search(r"━+.*\d+ handed out, \d+ acknowledged, 0 failed, \d+/s, \d workers?", plain), plain
     did = [line for line in plain.split("\n") if "did" in line]
     assert len(did) == 80
-    assert all(re.fullmatch(r"\s*(Does|DoesMore)\[\d+\] did \d+\s*", line) for line in did), did
+    assert all(re.fullmatch(r"\s*(Does/first|DoesMore/second)\[\d+\] did \d+\s*", line) for line in did), did
     # the bar is gone at the end, the cursor is back, and the summary is the last line
     assert plain.rstrip().split("\n")[-1].startswith("zmqpipeline: done: 80 handed out, 80 acknowledged")
     assert written.rfind("\x1b[?25h") > written.rfind("\x1b[?25l")
     command.assert_clean()
+
+
+def test_with_totals_the_bar_has_a_percentage_and_the_time_that_is_left(command: Command) -> None:
+    text = two_tasks(execution="time.sleep(0.05)").replace("    n = 0\n", "    n = 0\n    total = N\n")
+    command.write("app.py", text)
+    code, written = on_terminal(command, "run", "app.py", "-w", "1", env={"TERM": "xterm", "COLUMNS": "80"})
+    assert code == 0, written
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "\n")
+    assert re.search(r"━+ +\d+ of 80 \(\d+%\), \d+:\d\d left, 0 failed, \d+/s, \d workers?", plain), plain
 
 
 def test_a_terminal_shows_what_is_being_measured_and_then_the_table(command: Command) -> None:

@@ -96,11 +96,13 @@ def test_busy_for_too_long(command: Command, where: str) -> None:
     ended(command, run, 130)
     if where in KEEP_TIME:
         # the supervisor's patience is longer; if that were needed, each run would take it in addition
-        run.wait_for(r"^(Distributor|Does|Threads)\[\d+\] [\d:]+ WARNING 0.3 s have passed, stopping now")
+        run.wait_for(
+            r"^(Distributor|(Does|Threads)/\w+)\[\d+\] [\d:]+ WARNING 0.3 s have passed, stopping now"
+        )
         assert "SIGTERM" not in run.output
     for line in run.err:
-        if re.match(r"\w+\[\d+\] [\d:]+ (WARNING|INFO) ", line):
-            assert line.count(line.partition("[")[0]) == 1, "a role is named once in a line"
+        if re.match(r"[\w/]+\[\d+\] [\d:]+ (WARNING|INFO) ", line):
+            assert line.count(re.split(r"[/[]", line)[0]) == 1, "a role is named once in a line"
 
 
 @pytest.mark.parametrize("where", ["handle", "handle_execution", "handle_collection", "get_metadata"])

@@ -10,9 +10,10 @@ import pytest
 
 from zmqpipeline import Statistics
 from zmqpipeline.cli import leftovers
+from zmqpipeline.cli.lines import LONGEST_LINE, Lines
 from zmqpipeline.cli.output import Output, Rate
-from zmqpipeline.cli.process import LONGEST_LINE, Lines
 from zmqpipeline.cli.summary import progress, summary
+from zmqpipeline.cli.voice import Voice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,14 @@ def test_lines_are_put_together_from_pieces() -> None:
     assert lines.feed(b"e\ntwo\r\n\nthr") == [b"one", b"two", b""]
     assert lines.rest() == [b"thr"]
     assert lines.rest() == []
+
+
+def test_a_line_of_100_kb_that_comes_in_pieces_stays_whole() -> None:
+    lines, line = Lines(), b"x" * 100_000
+    found = [whole for start in range(0, len(line), 4096) for whole in lines.feed(line[start : start + 4096])]
+    assert found == []
+    assert lines.feed(b"\nnext") == [line]
+    assert lines.rest() == [b"next"]
 
 
 def test_a_line_without_end_does_not_grow_for_ever() -> None:
@@ -59,6 +68,16 @@ def test_progress_is_said_when_there_is_news_and_not_too_often(capfd: pytest.Cap
     assert capfd.readouterr().err == ""
 
 
+def test_with_a_total_it_is_said_how_much_is_left(capfd: pytest.CaptureFixture[str]) -> None:
+    output = Output()
+    output.counted(Statistics(10, 4, 0, 0, 1), 1.0, 100)
+    output.tick(1.0)
+    assert capfd.readouterr().err == "zmqpipeline: 4 of 100 (4%), 0 failed, 0/s, 1 worker\n"
+    output.counted(Statistics(20, 8, 1, 0, 2), 2.0, 100)
+    output.tick(6.0)
+    assert capfd.readouterr().err == "zmqpipeline: 8 of 100 (8%), 0:23 left, 1 failed, 4/s, 2 workers\n"
+
+
 def test_that_the_workers_have_gone_is_said_only_if_it_lasts(capfd: pytest.CaptureFixture[str]) -> None:
     output = Output()
     output.counted(Statistics(10, 4, 0, 0, 1), 1.0)
@@ -80,8 +99,8 @@ def test_nothing_more_is_said_of_progress_at_the_end(capfd: pytest.CaptureFixtur
 
 def test_lines_go_where_they_came_from(capfd: pytest.CaptureFixture[str]) -> None:
     output = Output()
-    output.line("Does[1]", b"out \xff", error=False)
-    output.line("Does[1]", b"err", error=True)
+    output.line(Voice("Does", 1), b"out \xff", error=False)
+    output.line(Voice("Does", 1), b"err", error=True)
     out, err = capfd.readouterr()
     assert out.startswith("Does[1] out ")
     assert err == "Does[1] err\n"

@@ -7,11 +7,17 @@ from collections import deque
 from typing import TYPE_CHECKING, BinaryIO
 
 from zmqpipeline import Statistics
+from zmqpipeline.cli import jsonlines
 from zmqpipeline.cli.summary import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import RenderableType
     from rich.live import Live
+
+    from zmqpipeline.cli.jsonlines import JsonLines
+    from zmqpipeline.cli.voice import Voice
 
 #: how often a line says how far the run is, where there is no terminal, in seconds
 LINE_INTERVAL = 5.0
@@ -50,6 +56,7 @@ class Output:
         self._rate = Rate()
         self._statistics = NOTHING
         self._said = NOTHING
+        self._total: int | None = None
         self._said_at = float("-inf")
         self._begun: float | None = None
         #: when the last worker was seen, if there is none: at the end of a run they go first
@@ -57,11 +64,11 @@ class Output:
         self._ending = False
         self._broken: set[int] = set()
 
-    def line(self, label: str, line: bytes, *, error: bool) -> None:
+    def line(self, voice: Voice, line: bytes, *, error: bool) -> None:
         """Write a line of one of the processes."""
-        self._write(sys.stderr.buffer if error else sys.stdout.buffer, label.encode() + b" " + line)
+        self._write(sys.stderr.buffer if error else sys.stdout.buffer, voice.label.encode() + b" " + line)
 
-    def say(self, sentence: str) -> None:
+    def say(self, sentence: str, level: str = "info") -> None:  # noqa: ARG002 - for those who write levels
         """Write a line of the supervisor's own."""
         self._write(sys.stderr.buffer, f"zmqpipeline: {sentence}".encode(errors="backslashreplace"))
 
@@ -69,8 +76,15 @@ class Output:
         """Write a line of what precedes a sentence of the supervisor's own."""
         self._write(sys.stderr.buffer, line)
 
-    def counted(self, statistics: Statistics, now: float) -> None:
-        """Take in how far the distributor is."""
+    def last_lines(self, label: str, lines: Iterable[str]) -> None:
+        """Write again what a process wrote last."""
+        self.say(f"the last lines of {label}:")
+        for line in lines:
+            self.details(f"    {line}".encode())
+
+    def counted(self, statistics: Statistics, now: float, total: int | None = None) -> None:
+        """Take in how far the distributor is, and how many tasks there will be, if that is known."""
+        self._total = total
         if self._statistics.workers and not statistics.workers:
             self._staffed_at = now
         elif statistics.workers:
@@ -92,10 +106,13 @@ class Output:
             return
         if self._statistics != self._said and now - self._said_at >= LINE_INTERVAL:
             self._said, self._said_at = self._statistics, now
-            self.say(progress(self._statistics, self._rate.per_second()))
+            self.say(self._progress())
 
     def close(self) -> None:
         """Leave the terminal as it was."""
+
+    def _progress(self) -> str:
+        return progress(self._statistics, self._rate.per_second(), self._total)
 
     def _write(self, stream: BinaryIO, line: bytes) -> None:
         if id(stream) in self._broken:
@@ -151,12 +168,14 @@ class BarOutput(Output):
     def _drawing(self) -> RenderableType:
         from rich.table import Table  # noqa: PLC0415
 
-        self._bar.update(completed=self._statistics.acknowledged, total=max(self._statistics.handed_out, 1))
+        # without a total, what is handed out is all that there is to do for the time being
+        total = self._statistics.handed_out if self._total is None else self._total
+        self._bar.update(completed=min(self._statistics.acknowledged, total), total=max(total, 1))
         drawing = Table.grid(padding=(0, 1), expand=True)
         drawing.add_column()
         drawing.add_column(ratio=1)
         drawing.add_column(no_wrap=True)
-        drawing.add_row(self._spinner, self._bar, progress(self._statistics, self._rate.per_second()))
+        drawing.add_row(self._spinner, self._bar, self._progress())
         return drawing
 
     def _write(self, stream: BinaryIO, line: bytes) -> None:
@@ -175,8 +194,44 @@ class BarOutput(Output):
             self._live.console.print(Text(text), soft_wrap=True)
 
 
+class JsonOutput(Output):
+    """Writes whatever goes to stderr as objects of JSON.
+
+    Parameters
+    ----------
+    sink
+        what writes them
+
+    """
+
+    def __init__(self, sink: JsonLines) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def line(self, voice: Voice, line: bytes, *, error: bool) -> None:
+        """Write a line of one of the processes."""
+        if error:
+            self._sink.take(line, voice)
+        else:
+            super().line(voice, line, error=False)
+
+    def say(self, sentence: str, level: str = "info") -> None:
+        """Write a sentence of the supervisor's own."""
+        self._sink.say(level, sentence)
+
+    def details(self, line: bytes) -> None:
+        """Write a line of the process that looks what there is to run."""
+        self._sink.take(line, self._sink.voice)
+
+    def last_lines(self, label: str, lines: Iterable[str]) -> None:
+        """Write nothing: who reads objects finds those of a process by its id."""
+
+
 def choose(*, counts: bool) -> Output:
     """Choose how to write: with a bar if there is something to count and stderr is a terminal."""
+    sink = jsonlines.active()
+    if sink is not None:
+        return JsonOutput(sink)
     if counts and sys.stderr.isatty():
         from rich.console import Console  # noqa: PLC0415
 

@@ -9,13 +9,15 @@ import sys
 import time
 from typing import NoReturn
 
-from zmqpipeline import Distributor, access
-from zmqpipeline.cli import build, exits, loading, logs, plan, program
+from zmqpipeline import Distributor, Statistics, access
+from zmqpipeline.cli import build, exits, jsonlines, loading, logs, plan, program
 from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
 from zmqpipeline.cli.exits import Ending, Exit, trimmed_traceback
+from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.starting import StoppedEarly
 from zmqpipeline.cli.summary import summary
 from zmqpipeline.cli.supervised import Supervision
+from zmqpipeline.cli.voice import Voice
 from zmqpipeline.errors import Stopped
 
 _HELP = {
@@ -45,11 +47,12 @@ def main(command: str, arguments: list[str]) -> int:
 
     """
     options = _parser(command).parse_args(arguments)
-    if options.keys is not None:
-        os.environ[access.VARIABLE] = options.keys
+    if (sink := jsonlines.active()) is not None and options.name:
+        sink.voice = Voice(options.name, os.getpid())
     _write_lines()
     supervision = Supervision(options.stop_fd, options.status_fd)
     try:
+        build.use_keys(options.keys, os.environ)
         if command == PLAN:
             _plan(options, supervision)
             return Exit.DONE
@@ -90,7 +93,8 @@ def _run(command: str, options: argparse.Namespace, supervision: Supervision) ->
     name = chosen.name
     # from here on it is called by its name in the file, also in what is said of its end
     options.name = name
-    logs.configure(options.log_level, name, chosen.subject, prefixed=supervision.active)
+    voice = Voice(name, os.getpid(), chosen.task_type)
+    logs.configure(options.log_level, voice, chosen.subject, prefixed=supervision.active)
     journal = getattr(options, "journal", None) or os.environ.get(build.JOURNAL)
     role = build.role(found, command, name, _given(command, options), journal)
     supervision.attach(role)
@@ -103,8 +107,7 @@ def _run(command: str, options: argparse.Namespace, supervision: Supervision) ->
 def _distribute(distributor: Distributor, supervision: Supervision) -> int:
     """Run a distributor; tell how far it is, and at the end what it has done."""
     begun = time.monotonic()
-    if supervision.active:
-        distributor.on_progress = lambda statistics: supervision.tell("progress", tally=statistics)
+    _follow(distributor, supervision)
     ended: BaseException | None = None
     try:
         distributor.run()
@@ -116,6 +119,30 @@ def _distribute(distributor: Distributor, supervision: Supervision) -> int:
         if not supervision.active and (done.handed_out or ended is None or isinstance(ended, Stopped)):
             exits.say(summary(done, time.monotonic() - begun, stopped=ended is not None))
     return Exit.TASKS_FAILED if distributor.failures else Exit.DONE
+
+
+def _follow(distributor: Distributor, supervision: Supervision) -> None:
+    """Tell the supervisor, or a person, how far a distributor is; the program that wants to know as well."""
+    theirs, lines = distributor.on_progress, choose(counts=False)
+
+    def tell(statistics: Statistics) -> None:
+        if supervision.active:
+            supervision.tell("progress", tally=statistics, total=_total(distributor))
+        else:
+            now = time.monotonic()
+            lines.counted(statistics, now, _total(distributor))
+            lines.tick(now)
+        if theirs is not None:
+            theirs(statistics)
+
+    distributor.on_progress = tell
+
+
+def _total(distributor: Distributor) -> int | None:
+    """Tell how many tasks there will be, if all of the program's Tasks say so."""
+    totals = [getattr(task, "total", None) for task in distributor.tasks.values()]
+    known = [total for total in totals if type(total) is int and total >= 0]
+    return sum(known) if len(known) == len(totals) else None
 
 
 def _failed(ending: exits.Ending, supervision: Supervision) -> int:
@@ -170,6 +197,11 @@ def _parser(command: str) -> argparse.ArgumentParser:
         "--log-level",
         choices=logs.LEVELS,
         help=f"what is logged, by default info (environment: {logs.VARIABLE})",
+    )
+    parser.add_argument(
+        jsonlines.OPTION,
+        action="store_true",
+        help=f"write everything on stderr as objects of JSON, one a line (environment: {jsonlines.VARIABLE})",
     )
     parser.add_argument("--stop-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--status-fd", type=int, help=argparse.SUPPRESS)
