@@ -38,10 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    from zmqpipeline.cli.endpoints import PLAN  # noqa: PLC0415 - a way of its own for each kind of command
-    from zmqpipeline.cli.program import ROLES  # noqa: PLC0415
+    from zmqpipeline.cli.endpoints import OF_ROLE  # noqa: PLC0415 - a way of its own for each kind of command
 
-    if arguments and (arguments[0] in ROLES or arguments[0] == PLAN):
+    if arguments and arguments[0] in OF_ROLE:
         from zmqpipeline.cli import roles  # noqa: PLC0415
 
         return roles.main(arguments[0], arguments[1:])

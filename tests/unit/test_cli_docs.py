@@ -45,6 +45,15 @@ def test_every_command_option_and_variable_is_named() -> None:
     assert all(f"``{level}``" in text for level in logs.LEVELS)
 
 
+def test_every_option_of_doctor_is_named_and_all_that_it_looks_at() -> None:
+    _, _, text = PAGE.read_text(encoding="utf-8").partition("zmqpipeline doctor\n====")
+    text, _, _ = text.partition("zmqpipeline bench\n====")
+    for option in ("--journal PATH", "--keys FOLDER", "--json"):
+        assert option in text
+    for about in ("installation", "file", "roles", "endpoints", "keys", "journal"):
+        assert f"\n{about} " in text
+
+
 def test_every_workload_and_option_of_bench_is_named() -> None:
     _, _, text = PAGE.read_text(encoding="utf-8").partition("zmqpipeline bench\n====")
     assert [name for name in WORKLOADS if f"\n``{name}``" not in text] == []

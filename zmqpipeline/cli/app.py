@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import click
 
 from zmqpipeline import __version__, access
-from zmqpipeline.cli import build, exits, logs, roles
+from zmqpipeline.cli import build, exits, logs, options, roles
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.bench import bench
-from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
+from zmqpipeline.cli.doctor import doctor
+from zmqpipeline.cli.endpoints import Endpoints
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.keys import keys as keys_group
 from zmqpipeline.cli.program import ROLES
@@ -27,18 +27,6 @@ def group() -> None:
     """
 
 
-def _endpoint_options(command: Any) -> Any:
-    for override in reversed(OVERRIDES.values()):
-        command = click.option(
-            override.option,
-            override.key,
-            multiple=True,
-            metavar=override.metavar,
-            help=f"{override.text} (environment: {override.variable})",
-        )(command)
-    return command
-
-
 @group.command()
 @click.argument("file", metavar="FILE")
 @click.option(
@@ -47,17 +35,9 @@ def _endpoint_options(command: Any) -> Any:
     type=click.IntRange(min=1),
     help="Processes of each worker class; by default one for each core.",
 )
-@_endpoint_options
-@click.option(
-    "--journal",
-    metavar="PATH",
-    help=f"Write the run down there, or go on with the one there (environment: {build.JOURNAL}).",
-)
-@click.option(
-    "--keys",
-    metavar="FOLDER",
-    help=f"The folder with the keys for connections over tcp (environment: {access.VARIABLE}).",
-)
+@options.endpoints
+@options.journal
+@options.keys
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help="What is logged, by default info.")
 def run(
     file: str,
@@ -65,14 +45,14 @@ def run(
     journal: str | None,
     keys: str | None,
     log_level: str | None,
-    **options: tuple[str, ...],
+    **given_endpoints: tuple[str, ...],
 ) -> int:
     """Run every role that FILE declares, each as a process, until the work is done.
 
     A worker that crashes is started again. The first Ctrl-C finishes what is under way, the second
     stops at once, the third kills.
     """
-    given = Endpoints(options, os.environ)
+    given = Endpoints(given_endpoints, os.environ)
     environ = given.environment()
     if journal is not None:
         environ[build.JOURNAL] = journal
@@ -100,6 +80,7 @@ def _role_command(name: str) -> click.Command:
 
 
 group.add_command(bench)
+group.add_command(doctor)
 group.add_command(keys_group)
 for _name in ROLES:
     group.add_command(_role_command(_name))

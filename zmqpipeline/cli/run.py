@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import os
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from zmqpipeline.cli import build, supervisor
+from zmqpipeline.cli import asking, build, supervisor
 from zmqpipeline.cli.endpoints import PLAN
-from zmqpipeline.cli.exits import CommandError, Exit, described, of_signal
-from zmqpipeline.cli.herd import STATUS, STDERR, Herd
-from zmqpipeline.cli.output import Output, choose
+from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.plan import Plan
-from zmqpipeline.cli.process import Slot, start
-from zmqpipeline.cli.starting import StoppedEarly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from zmqpipeline.cli.process import Process
 
 
 def run(target: str, workers: int | None, options: list[str], environ: Mapping[str, str]) -> int:
@@ -65,35 +58,12 @@ def usable_cores() -> int:
 
 def _inspect(target: str, options: list[str]) -> Plan:
     """Find out what a file declares."""
-    output = Output()
     plans: list[Plan] = []
 
-    def on_line(process: Process, kind: int, line: bytes) -> None:
-        if kind == STATUS:
-            event = process.note(line)
-            if event["event"] == "plan":
-                plans.append(Plan.parse(event["plan"]))
-        elif kind == STDERR:
-            # what is printed on stdout will be printed again by each role
-            output.details(line)
+    def on_event(event: dict[str, Any]) -> bool:
+        if event["event"] == "plan":
+            plans.append(Plan.parse(event["plan"]))
+        return bool(plans)
 
-    herd = Herd(on_line)
-    with herd.signals():
-        try:
-            process = start(Slot(PLAN, target), options, [target], os.environ)
-            herd.add(process)
-            while herd.alive:
-                herd.wait(1.0)
-                for number in herd.take_signals():
-                    raise StoppedEarly(of_signal(number))
-        finally:
-            herd.end(time.monotonic())
-    for number in herd.take_signals():  # one that came behind the last look
-        raise StoppedEarly(of_signal(number))
-    if plans:
-        return plans[0]
-    if process.error is not None:
-        code, sentence = process.error
-        raise CommandError(sentence, Exit(code))
-    how = described(process.popen.returncode)
-    raise CommandError(f"{target} ends the process that loads it ({how})", Exit.WRONG_FILE)
+    asking.ask(PLAN, target, options, os.environ, on_event)
+    return plans[0]
