@@ -6,7 +6,7 @@ import os
 
 import click
 
-from zmqpipeline import __version__, access
+from zmqpipeline import __version__
 from zmqpipeline.cli import build, exits, logs, options, roles
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.bench import bench
@@ -56,8 +56,7 @@ def run(
     environ = given.environment()
     if journal is not None:
         environ[build.JOURNAL] = journal
-    if keys is not None:
-        environ[access.VARIABLE] = keys
+    build.use_keys(keys, environ)
     if log_level is not None:
         environ[logs.VARIABLE] = log_level
     return running.run(file, workers, given.arguments(), environ)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zmqpipeline import access
 from zmqpipeline.cli import asking, build, options
 from zmqpipeline.cli.endpoints import EXAMINE, Endpoints
 from zmqpipeline.cli.exits import CommandError, Exit, say
@@ -42,8 +41,7 @@ def doctor(
     environ = given.environment()
     if journal is not None:
         environ[build.JOURNAL] = journal
-    if keys is not None:
-        environ[access.VARIABLE] = keys
+    build.use_keys(keys, environ)
     findings = list(_findings(file, given.arguments(), environ))
     if as_json:
         _write_json(file, findings)

@@ -104,6 +104,8 @@ def places(program: Program, given: Endpoints) -> list[tuple[EndpointAddress, st
         settings = build.settings(program, distributor, given)
         if settings.metadata_endpoint is not None:
             found.append((settings.metadata_endpoint, "the distributor's metadata"))
+        if settings.monitor_endpoint is not None:
+            found.append((settings.monitor_endpoint, "the distributor's monitor"))
     return found
 
 

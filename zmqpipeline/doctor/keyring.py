@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline import security
-from zmqpipeline.access import keys_of
+from zmqpipeline.access import is_keyed, keys_of
 from zmqpipeline.cli.exits import Exit
 from zmqpipeline.doctor.finding import ok, problem, warning
 from zmqpipeline.errors import SecurityError
@@ -36,7 +36,7 @@ def findings(roles: list[Any], bound: list[tuple[EndpointAddress, Any]]) -> Iter
     """
     used = {str(keys.folder): keys for role in roles if (keys := keys_of(role, role.keys)) is not None}
     for folder, keys in used.items():
-        binders = [keys_of(role, role.keys) for address, role in bound if address.scheme == "tcp"]
+        binders = [keys_of(role, role.keys) for address, role in bound if is_keyed(address)]
         binds = any(own is not None and str(own.folder) == folder for own in binders)
         try:
             yield from _of_folder(keys, binds=binds)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from zmqpipeline.access import Access, keys_of
+from zmqpipeline.access import Access, is_keyed, keys_of
 from zmqpipeline.cli.exits import Exit
 from zmqpipeline.doctor.finding import ok, problem
 from zmqpipeline.errors import SecurityError
@@ -61,7 +61,7 @@ def findings(address: EndpointAddress, peer: str, connections: list[Use]) -> Ite
         yield problem(_ABOUT, sentence, Exit.PEER_TIMEOUT)
         return
     yield ok(_ABOUT, f"{address} is reached, and a ZeroMQ socket {found.keyed} answers ({peer})")
-    if address.scheme == "tcp":
+    if is_keyed(address):
         yield from _keys(address, found, connections)
 
 
