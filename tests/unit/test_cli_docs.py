@@ -37,6 +37,7 @@ def test_every_command_option_and_variable_is_named() -> None:
     assert logs.VARIABLE in text
     assert build.JOURNAL in text
     assert "``--journal PATH``" in text
+    assert "``--reload``" in text
     assert access.VARIABLE in text
     assert zmqpipeline.Security.VARIABLE in text
     assert "``--keys FOLDER``" in text

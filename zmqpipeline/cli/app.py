@@ -8,6 +8,7 @@ import click
 
 from zmqpipeline import __version__
 from zmqpipeline.cli import build, exits, logs, options, roles
+from zmqpipeline.cli import reload as reloading
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.bench import bench
 from zmqpipeline.cli.doctor import doctor
@@ -39,12 +40,16 @@ def group() -> None:
 @options.journal
 @options.keys
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help="What is logged, by default info.")
-def run(
+@click.option(
+    "--reload", is_flag=True, help="Begin again whenever a file of the program changes (needs watchfiles)."
+)
+def run(  # noqa: PLR0913, PLR0917 - one for each option
     file: str,
     workers: int | None,
     journal: str | None,
     keys: str | None,
     log_level: str | None,
+    reload: bool,
     **given_endpoints: tuple[str, ...],
 ) -> int:
     """Run every role that FILE declares, each as a process, until the work is done.
@@ -59,7 +64,9 @@ def run(
     build.use_keys(keys, environ)
     if log_level is not None:
         environ[logs.VARIABLE] = log_level
-    return running.run(file, workers, given.arguments(), environ)
+    if reload:
+        return reloading.run(file, workers, given.arguments(), environ)
+    return running.run(file, workers, given.arguments(), environ).code
 
 
 def _role_command(name: str) -> click.Command:

@@ -17,12 +17,20 @@ if TYPE_CHECKING:
     from zmqpipeline.cli.process import Process
 
 
-def ask(
+_TICK = 0.1
+
+
+class OutdatedError(Exception):
+    """Raised when nobody needs the answer any more."""
+
+
+def ask(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and who hears it
     command: str,
     target: str,
     options: list[str],
     environ: Mapping[str, str],
     on_event: Callable[[dict[str, Any]], bool],
+    is_outdated: Callable[[], bool] = lambda: False,
 ) -> None:
     """Have a file loaded and looked at.
 
@@ -38,11 +46,15 @@ def ask(
         the environment of the process
     on_event
         called with each event that the process tells; returns whether nothing more is needed
+    is_outdated
+        asked ten times a second: whether the answer is of no use any more
 
     Raises
     ------
     CommandError
         if the file cannot be loaded, or is not what the command needs
+    OutdatedError
+        if the answer is of no use any more
     StoppedEarly
         if a signal comes
 
@@ -64,7 +76,9 @@ def ask(
             process = start(Slot(command, target), options, [target], environ)
             herd.add(process)
             while herd.alive:
-                herd.wait(1.0)
+                herd.wait(_TICK)
+                if is_outdated():
+                    raise OutdatedError
                 for number in herd.take_signals():
                     raise StoppedEarly(of_signal(number))
         finally:

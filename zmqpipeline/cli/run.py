@@ -11,10 +11,18 @@ from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from zmqpipeline.cli.supervisor import Ended
 
 
-def run(target: str, workers: int | None, options: list[str], environ: Mapping[str, str]) -> int:
+def run(
+    target: str,
+    workers: int | None,
+    options: list[str],
+    environ: Mapping[str, str],
+    has_changed: Callable[[], str] = lambda: "",
+) -> Ended:
     """Run every role of a file.
 
     Parameters
@@ -27,26 +35,26 @@ def run(target: str, workers: int | None, options: list[str], environ: Mapping[s
         the options that give endpoints
     environ
         the environment of the processes, in which they are given as well
-
-    Returns
-    -------
-    int
-        the exit code
+    has_changed
+        asked ten times a second: what has changed, so that the run is to be finished; ``""`` if nothing has
 
     Raises
     ------
     CommandError
         if the file is not one that can be run
+    OutdatedError
+        if something changes while it is loaded
     StoppedEarly
         if a signal comes while it is loaded
 
     """
-    plan = _inspect(target, options)
+    plan = _inspect(target, options, environ, lambda: bool(has_changed()))
     plan.journal = plan.journal or bool(environ.get(build.JOURNAL))
     output = choose(counts=any(kind == "distributor" for kind, _ in plan.roles))
     for warning in plan.warnings:
         output.say(warning)
-    return supervisor.run(target, plan, usable_cores() if workers is None else workers, environ, output)
+    count = usable_cores() if workers is None else workers
+    return supervisor.run(target, plan, count, environ, output, has_changed)
 
 
 def usable_cores() -> int:
@@ -56,7 +64,9 @@ def usable_cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-def _inspect(target: str, options: list[str]) -> Plan:
+def _inspect(
+    target: str, options: list[str], environ: Mapping[str, str], is_outdated: Callable[[], bool]
+) -> Plan:
     """Find out what a file declares."""
     plans: list[Plan] = []
 
@@ -65,5 +75,5 @@ def _inspect(target: str, options: list[str]) -> Plan:
             plans.append(Plan.parse(event["plan"]))
         return bool(plans)
 
-    asking.ask(PLAN, target, options, os.environ, on_event)
+    asking.ask(PLAN, target, options, environ, on_event, is_outdated)
     return plans[0]
