@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import zmqpipeline
 from zmqpipeline import access
 from zmqpipeline.bench.tour import WORKLOADS
-from zmqpipeline.cli import build, logs
+from zmqpipeline.cli import build, logs, watching
 from zmqpipeline.cli.bench import bench
+from zmqpipeline.cli.dashboard import dashboard
 from zmqpipeline.cli.endpoints import OVERRIDES
 from zmqpipeline.cli.exits import Exit
 from zmqpipeline.cli.keys import keys
 from zmqpipeline.cli.program import ROLES
+from zmqpipeline.cli.status import status
+from zmqpipeline.cli.top import top
+from zmqpipeline.monitor.snapshot import State
 
 PAGE = Path(__file__).parents[2] / "docs" / "command.rst"
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="only a checkout has the documentation")
@@ -53,6 +58,22 @@ def test_every_option_of_doctor_is_named_and_all_that_it_looks_at() -> None:
         assert option in text
     for about in ("installation", "file", "roles", "endpoints", "keys", "journal"):
         assert f"\n{about} " in text
+
+
+def test_what_watches_a_run_is_described() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert watching.VARIABLE in text
+    for command in (status, top, dashboard):
+        _, _, section = text.partition(f"\nzmqpipeline {command.name}\n===")
+        usage = section[: section.index("\n\n", section.index(f"    zmqpipeline {command.name} "))]
+        options = [option for parameter in command.params for option in parameter.opts if option[0] == "-"]
+        assert options
+        assert [option for option in options if f"[{option}" not in usage] == []
+
+
+def test_every_state_of_a_worker_is_explained() -> None:
+    text = PAGE.with_name("monitoring.rst").read_text(encoding="utf-8")
+    assert [state for state in get_args(State) if f"\n``{state}``" not in text] == []
 
 
 def test_every_workload_and_option_of_bench_is_named() -> None:

@@ -11,11 +11,14 @@ from zmqpipeline.cli import build, exits, logs, options, roles
 from zmqpipeline.cli import reload as reloading
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.bench import bench
+from zmqpipeline.cli.dashboard import dashboard
 from zmqpipeline.cli.doctor import doctor
 from zmqpipeline.cli.endpoints import Endpoints
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.keys import keys as keys_group
 from zmqpipeline.cli.program import ROLES
+from zmqpipeline.cli.status import status
+from zmqpipeline.cli.top import top
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,8 +89,11 @@ def _role_command(name: str) -> click.Command:
 
 
 group.add_command(bench)
+group.add_command(dashboard)
 group.add_command(doctor)
 group.add_command(keys_group)
+group.add_command(status)
+group.add_command(top)
 for _name in ROLES:
     group.add_command(_role_command(_name))
 
