@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import zmqpipeline
-from tests.system.test_tutorial import DOCS, blocks
+from tests.pages import DOCS, blocks
 from zmqpipeline.testing import Event, faults
 
 if TYPE_CHECKING:
