@@ -11,6 +11,19 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLES = ROOT / "examples"
 
+#: beginnings of commands that no test types, and why
+NOT_TYPED = {
+    "python3 -m venv .venv": "installs from the network: .ci/run does it on a clean clone",
+    ".venv/bin/pip install": "the same",
+    "pip install": "the same",
+    "npm install": "the same",
+    ".venv/bin/zmqpipeline run examples/": "tests/system/test_examples.py runs all examples",
+    "sudo ": "changes the machine",
+    "nc ": "is not everywhere, and needs another machine",
+    "zmqpipeline bench ": "takes minutes: tests/system/test_bench_command.py runs short ones",
+    "python -m zmqpipeline.testing.chaos": "takes minutes: tests/system/test_chaos.py runs a short one",
+}
+
 
 class Block(NamedTuple):
     """A code block of a page."""
@@ -22,8 +35,9 @@ class Block(NamedTuple):
 
 
 def pages() -> list[Path]:
-    """List the pages whose code somebody may type: those that Sphinx reads, and the README."""
-    return [ROOT / "README.rst", ROOT / "CONTRIBUTING.rst", *sorted(DOCS.glob("*.rst"))]
+    """List the pages whose code somebody may type: those that Sphinx reads, the README and its like."""
+    beside = ["README.rst", "CONTRIBUTING.rst", "CHANGELOG.rst", "SECURITY.rst"]
+    return [*(ROOT / name for name in beside), *sorted(DOCS.glob("*.rst"))]
 
 
 def blocks(page: Path) -> list[Block]:

@@ -13,10 +13,12 @@ import time
 from collections import Counter
 from typing import IO, TYPE_CHECKING, NamedTuple
 
+from tests.pages import NOT_TYPED
+
 from .conftest import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from typing_extensions import Self
@@ -113,8 +115,6 @@ class Reader:
         where commands are typed
     swap
         what stands on the page, and what is typed and seen in its place
-    skipped
-        beginnings of commands that are left out
     keys
         the public keys that were seen, which readers may share
 
@@ -124,14 +124,12 @@ class Reader:
         self,
         folder: Path,
         swap: Mapping[str, str] | None = None,
-        skipped: Iterable[str] = (),
         keys: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.swap = dict(swap or {})
         self.keys: dict[str, str] = {} if keys is None else keys
         self.begun: list[Console] = []
-        self._skipped = tuple(skipped)
         self._command = Command(folder)
         programs = folder / ".venv" / "bin"
         programs.mkdir(parents=True)
@@ -167,8 +165,8 @@ class Reader:
                 self.folder.joinpath(block.caption).write_text(block.text + "\n", encoding="utf-8")
         elif block.language == "console":
             for typed in commands(block):
-                if not typed.command.startswith(self._skipped):
-                    self._type(typed)
+                if not typed.command.startswith(tuple(NOT_TYPED)):
+                    self.type(typed)
             assert self._code == 0, f"line {block.line}: a command fails, and its exit code is not shown"
 
     def wait_for(self, shown: str, *consoles: Console, times: int = 1) -> None:
@@ -212,7 +210,8 @@ class Reader:
             text = text.replace(old, new)
         return text.replace("/home/you", str(self.folder))
 
-    def _type(self, typed: Typed) -> None:
+    def type(self, typed: Typed) -> None:
+        """Type a command; one in the background goes on when its lines have come."""
         command = self._swapped(typed.command).removesuffix("&").rstrip()
         for words in re.findall(_KEY, command):
             command = command.replace(words, shlex.quote(self.keys[words.strip("'")]))
