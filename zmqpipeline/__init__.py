@@ -10,7 +10,7 @@ from zmqpipeline._version import __version__
 if TYPE_CHECKING:
     from zmqpipeline import helpers, zhelpers
     from zmqpipeline.collector import Collector
-    from zmqpipeline.delivery.dispatch import Statistics
+    from zmqpipeline.delivery.statistics import Statistics
     from zmqpipeline.descriptors import EndpointAddress, TaskType
     from zmqpipeline.distributor import Distributor
     from zmqpipeline.metadata import MetaDataWorker
@@ -60,7 +60,7 @@ _HOMES = {
     "ServiceClient": "serviceclient",
     "ServiceWorker": "serviceworker",
     "SingleThreadedWorker": "singlethreaded",
-    "Statistics": "delivery.dispatch",
+    "Statistics": "delivery.statistics",
     "Task": "task",
     "TaskType": "descriptors",
     "Worker": "worker",

@@ -36,10 +36,10 @@ def keys_of(owner: object, folder: str | os.PathLike[str] | None) -> Keys | None
     Raises
     ------
     DeclarationError
-        if the role's own are not a path
+        if the role's own are not a path, or an empty one: that is not how to have no keys
 
     """
-    if not (folder is None or isinstance(folder, str | os.PathLike)):
+    if folder == "" or not (folder is None or isinstance(folder, str | os.PathLike)):
         raise DeclarationError(
             f"class {type(owner).__qualname__}: keys is {folder!r}, expected the path of a folder or None"
         )
@@ -100,7 +100,7 @@ class Access:
             security.check(addresses, self._logger, self._subject)
 
     def lock(self, socket: Socket, address: str, context: Context) -> None:
-        """Let only authorized keys connect to what will be bound there, if that is open to the network.
+        """Let only authorized keys connect to what will be bound there, if keys count there.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class Access:
             if the keys cannot be used
 
         """
-        if self._keys is None or not _is_keyed(address):
+        if self._keys is None or not is_keyed(address):
             return
         from zmqpipeline.wire import curve, zap  # noqa: PLC0415 - who has no keys need not load them
 
@@ -127,7 +127,7 @@ class Access:
             if the keys cannot be used
 
         """
-        return None if self._keys is None or not _is_keyed(address) else self._keys.credentials
+        return None if self._keys is None or not is_keyed(address) else self._keys.credentials
 
     def observe(self, watch: Watch, address: str, *, bound: bool, quiet: bool, redials: bool) -> None:
         """Count who is refused at an address.
@@ -161,6 +161,14 @@ class Access:
             return False
         place.watch.drain()
         return place.watch.is_refused
+
+    def problem(self, address: str) -> str:
+        """Say what keeps this role from an address, and what to do; ``''`` if nothing is known of it."""
+        place = self._places.get(address)
+        if place is None or place.watch.connections:
+            return ""
+        sentences = [self._of_refusing(address, why, count) for why, count in place.refusals.items()]
+        return next(filter(None, sentences), "")
 
     def drop(self, socket: Socket | None = None) -> None:
         """Forget the watches of a socket that is about to be closed, or all of them."""
@@ -250,9 +258,12 @@ class Access:
         )
 
 
-def _is_keyed(address: str) -> bool:
-    """Tell whether keys count there: files are protected by their modes, and inproc is one process."""
-    return address.startswith("tcp:")
+def is_keyed(address: str) -> bool:
+    """Tell whether keys count there: a file is protected by its mode, and inproc is one process.
+
+    An abstract name has no mode: whoever is on this machine can connect to it, as to a port.
+    """
+    return address.startswith(("tcp:", "ipc://@"))
 
 
 def _quoted(text: str) -> str:

@@ -334,7 +334,7 @@ class Collector(DeclaredRole, abc.ABC):
             self._beat_at = now + HEARTBEAT
             self._settlement.repeat(now)
             if self._greeted:
-                self._say(self._settlement.heartbeat())
+                self._say(self._settlement.heartbeat(self._vitals.look()))
         while (ack := self._settlement.next_unsent()) is not None:
             if not self._say(ack):
                 break
@@ -364,9 +364,9 @@ class Collector(DeclaredRole, abc.ABC):
         """Say once in a while, for a result without ids or of another run, that it is dropped."""
         if message.run is None and self._polled_at >= self._refused_at:
             self._refused_at = self._polled_at + STRAYS_INTERVAL
-            self.logger.error(
-                "a worker of %s sends results without run, id and attempt of their DATA: they are dropped",
-                message.task[:100] or "an unnamed task type",
+            self.logger.error(  # the name may be a stranger's: quoted, it makes no lines of its own
+                "a worker of %.99r sends results without run, id and attempt of their DATA: they are dropped",
+                message.task,
             )
 
     def _finish(self) -> None:
@@ -388,7 +388,8 @@ class Collector(DeclaredRole, abc.ABC):
             self._say(goodbye)
             self._poll(poller, min(until, time.monotonic() + HELLO_INTERVAL))
             self._watches[0].drain()
-            received = [envelope.decode(frames[0]) for frames in sockets.receive(self.receiver, _DRAIN)]
+            frames = [came[0] for came in sockets.receive(self.receiver, _DRAIN)]
+            received = [envelope.decode(frame) for frame in frames if len(frame) <= UNOPENED]
             answered = self._level >= NOW or any(m and self._settlement.is_goodbye(m) for m in received)
 
     def _waits_for(self) -> list[str]:

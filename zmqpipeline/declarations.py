@@ -119,14 +119,7 @@ def check_bounds(role: Any) -> None:
             raise DeclarationError(
                 f"class {where.__qualname__}: {name} is {_shown(value)}, expected seconds, a number above 0"
             )
-    for name, least, unit in _COUNTS:
-        value = inspect.getattr_static(role, name, least)
-        if type(value) is not int or value < least:
-            where = role if isinstance(role, type) else type(role)
-            raise DeclarationError(
-                f"class {where.__qualname__}: {name} is {_shown(value)}, expected {unit}, "
-                f"a whole number from {least}"
-            )
+    check_counts(role)
     if role.heartbeat_interval + role.heartbeat_timeout > _LONGEST_SILENCE:
         where = role if isinstance(role, type) else type(role)
         raise DeclarationError(
@@ -134,6 +127,25 @@ def check_bounds(role: Any) -> None:
             f"{role.heartbeat_interval + role.heartbeat_timeout:g} s together, expected at most "
             f"{_LONGEST_SILENCE:g} s: ZeroMQ's heartbeats cannot say more"
         )
+
+
+def check_counts(owner: Any) -> None:
+    """Check how much is taken of what comes, as a class or an instance declares it.
+
+    Raises
+    ------
+    zmqpipeline.errors.DeclarationError
+        names the class, the attribute and what was found
+
+    """
+    for name, least, unit in _COUNTS:
+        value = inspect.getattr_static(owner, name, least)
+        if type(value) is not int or value < least:
+            where = owner if isinstance(owner, type) else type(owner)
+            raise DeclarationError(
+                f"class {where.__qualname__}: {name} is {_shown(value)}, expected {unit}, "
+                f"a whole number from {least}"
+            )
 
 
 def check_addresses(distributor: Distributor) -> None:
@@ -150,6 +162,8 @@ def check_addresses(distributor: Distributor) -> None:
     names = ["collector_endpoint", "collector_ack_endpoint"]
     if distributor.receive_metadata or distributor.metadata_endpoint is not None:
         names.append("metadata_endpoint")
+    if distributor.monitor_endpoint is not None:
+        names.append("monitor_endpoint")
     for name in names:
         value = getattr(distributor, name)
         if not isinstance(value, EndpointAddress):

@@ -13,18 +13,20 @@ import zmq
 from zmqpipeline import registry
 from zmqpipeline.connections import Connections
 from zmqpipeline.declarations import check_addresses
-from zmqpipeline.delivery.dispatch import Dispatch, Statistics
+from zmqpipeline.delivery.dispatch import Dispatch
 from zmqpipeline.delivery.ledger import Ledger
 from zmqpipeline.delivery.ports import NO_JOURNAL, Options
+from zmqpipeline.delivery.statistics import Statistics
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.ends import Ends
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.link import SocketLink
 from zmqpipeline.reception import take_metadata
+from zmqpipeline.registration import Registration
+from zmqpipeline.resumption import open_journal, resume_and_tell
 from zmqpipeline.role import Role
 from zmqpipeline.source import TaskSource
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
-from zmqpipeline.task import Task
 from zmqpipeline.wire import envelope, limits, sockets
 
 if TYPE_CHECKING:
@@ -32,13 +34,15 @@ if TYPE_CHECKING:
 
     from zmqpipeline.descriptors import EndpointAddress
     from zmqpipeline.journal import Journal
+    from zmqpipeline.monitor.desk import Desk
     from zmqpipeline.role import Socket
+    from zmqpipeline.task import Task
 
 #: messages read from one socket before the others get their turn
 _DRAIN = 64
 
 
-class Distributor(Role):
+class Distributor(Registration, Role):
     """Hands out tasks to workers, in the order of their dependencies, until all are acknowledged.
 
     Parameters
@@ -57,6 +61,8 @@ class Distributor(Role):
     journal
         the path of a file in which the run is written down, so that it survives this process; if there
         is an unfinished run in it, that one is resumed. None to keep it in memory only
+    monitor_endpoint
+        where to bind for those who want to see the run; None for nobody
     on_progress
         called with :class:`Statistics` about five times a second while it runs, and at the end
 
@@ -72,9 +78,6 @@ class Distributor(Role):
     logger = logging.getLogger("zmqpipeline.distributor")
     _finishes = "the tasks that are under way"
     _takes_less: ClassVar[dict[int, int]] = {zmq.ROUTER: limits.MAX_CONTROL}  # workers send no data
-
-    #: the registered Task classes by task type, shared by all distributors that have no tasks of their own
-    task_classes: ClassVar[dict[str, type[Task]]] = {}
 
     #: how often ``on_progress`` is called, in seconds
     progress_interval: float = 0.2
@@ -92,12 +95,14 @@ class Distributor(Role):
         *,
         tasks: Iterable[type[Task] | Task] | None = None,
         journal: str | os.PathLike[str] | None = None,
+        monitor_endpoint: EndpointAddress | None = None,
         on_progress: Callable[[Statistics], None] | None = None,
     ) -> None:
         self.collector_endpoint = collector_endpoint
         self.collector_ack_endpoint = collector_ack_endpoint
         self.receive_metadata = receive_metadata
         self.metadata_endpoint = metadata_endpoint
+        self.monitor_endpoint = monitor_endpoint
         check_addresses(self)
         if not (journal is None or isinstance(journal, str | os.PathLike)):
             raise DeclarationError(f"Distributor: journal is {journal!r}, expected a path or None")
@@ -113,31 +118,6 @@ class Distributor(Role):
         self._journal: Journal | None = None
         self._final = Statistics(0, 0, 0, 0, 0)
         self._instantiate()
-
-    @classmethod
-    def register_task(cls, task_class: type[Task]) -> None:
-        """Have a Task handed out by the distributors of this program.
-
-        Raises
-        ------
-        DeclarationError
-            if it is not a Task, or another class is registered for its task type
-
-        """
-        if not (isinstance(task_class, type) and issubclass(task_class, Task)):
-            raise DeclarationError(
-                f"register_task got {task_class!r}, expected a subclass of zmqpipeline.Task"
-            )
-        known = cls.task_classes.get(task_class.task_type)
-        if known is not None and known is not task_class:
-            raise DeclarationError(registry.taken(task_class.task_type, known, task_class))
-        cls.task_classes[task_class.task_type] = task_class
-
-    @classmethod
-    def clear_tasks(cls) -> None:
-        """Forget every registered Task class, and every instance that was made of one."""
-        cls.task_classes.clear()
-        Task.task_instances.clear()
 
     @property
     def registered_task_classes(self) -> list[type[Task]]:
@@ -186,8 +166,10 @@ class Distributor(Role):
         self._instantiate()
         registry.warn_of_missing(self.tasks)
         metadata = self.metadata_endpoint if self.receive_metadata else None
-        self._access.may_bind(*(task.endpoint for task in self.tasks.values()), metadata)
-        self._journal = journal = self._open_journal()
+        self._access.may_bind(
+            *(task.endpoint for task in self.tasks.values()), metadata, self.monitor_endpoint
+        )
+        self._journal = journal = open_journal(self.journal, self.tasks)
         kept = NO_JOURNAL if journal is None else journal
         run = uuid.uuid4().hex if journal is None else journal.past.run
         self._options = Options(
@@ -211,7 +193,9 @@ class Distributor(Role):
         self._connect()
         self._dispatch = Dispatch(run, books, self._link, self._options, kept)
         if journal is not None:
-            self._resume(journal, sources)
+            resume_and_tell(journal, self._dispatch, sources, self.logger)
+            self.metadata = self._dispatch.metadata or {}
+        self._desk = self._make_desk(run)
         self._is_open = True
         if not self.receive_metadata and self._dispatch.metadata is None:
             self._dispatch.set_metadata({})
@@ -228,16 +212,26 @@ class Distributor(Role):
         *router_watches, self._ack_watch = self._watches
         self._connections = Connections(dict(zip(self.tasks, router_watches, strict=True)))
 
+    def _make_desk(self, run: str) -> Desk | None:
+        """Bind for those who want to see the run, if they may."""
+        if self.monitor_endpoint is None:
+            return None
+        from zmqpipeline.monitor.desk import Desk  # noqa: PLC0415 - who shows nothing need not load it
+        from zmqpipeline.monitor.observer import Observer  # noqa: PLC0415
+
+        observer = Observer(run, self._dispatch, time.monotonic())
+        return Desk(self._bound(zmq.ROUTER, self.monitor_endpoint), observer, self._vitals)
+
     def _serve(self) -> None:
-        dispatch = self._dispatch
-        readable = [*self._link.routers.values(), self._acks]
-        poller = self._poller(*readable, *([self._metadata_socket] if self._metadata_socket else []))
+        dispatch, desk = self._dispatch, self._desk
+        others = [self._metadata_socket, None if desk is None else desk.socket]
+        poller = self._poller(*self._link.routers.values(), self._acks, *filter(None, others))
         busy = True
         while True:
             now = time.monotonic()
             if dispatch.finished(now):
                 break
-            ready = self._poll(poller, now if busy else min(dispatch.wake_at(now), self._ends.due_at))
+            ready = self._poll(poller, now if busy else self._wake_at(now))
             now = time.monotonic()
             while self._read(ready, now) and dispatch.judges(now):
                 ready = dict(poller.poll(0))  # nobody is late whose word has arrived
@@ -247,6 +241,8 @@ class Distributor(Role):
             except StopNow:
                 self._cut_short(now)
                 return
+            if desk is not None:
+                desk.turn(now, asked=desk.socket in ready)
             if self._is_time(ready, now):
                 self._check_peers(now)
                 self._report(now)
@@ -256,6 +252,11 @@ class Distributor(Role):
         if self._journal is not None:
             self._journal.commit()
         self._report(None)
+
+    def _wake_at(self, now: float) -> float:
+        """Tell when something is due next."""
+        due = min(self._dispatch.wake_at(now), self._ends.due_at)
+        return due if self._desk is None else min(due, self._desk.due_at)
 
     def _cut_short(self, now: float) -> None:
         """End although a method of a Task was interrupted: what that has left half done is not kept."""
@@ -352,6 +353,8 @@ class Distributor(Role):
             self._dispatch.process_ended(host, pid)
         for news in self._dispatch.news():
             self.logger.log(logging.WARNING if news.fate.is_trouble else logging.INFO, "%s", news)
+            if self._desk is not None:
+                self._desk.observer.note(news)
 
     def _forgive(self, seconds: float) -> None:
         super()._forgive(seconds)
@@ -361,6 +364,8 @@ class Distributor(Role):
         """Tell the program how far it is."""
         if now is None:
             self._final = self.statistics()
+            if self._desk is not None:
+                self._desk.close(time.monotonic())
         if self.on_progress is not None and (now is None or now >= self._progress_at):
             self._progress_at = (now or 0) + self.progress_interval
             self.on_progress(self.statistics())
@@ -371,22 +376,6 @@ class Distributor(Role):
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-
-    # -- the journal --------------------------------------------------------
-
-    def _open_journal(self) -> Journal | None:
-        """Open the journal, before any address is bound."""
-        if self.journal is None:
-            return None
-        from zmqpipeline.journal import Journal  # noqa: PLC0415 - who needs none need not load SQLite
-
-        return Journal(self.journal, {name: type(task).__qualname__ for name, task in self.tasks.items()})
-
-    def _resume(self, journal: Journal, sources: dict[str, TaskSource]) -> None:
-        from zmqpipeline.resumption import resume_and_tell  # noqa: PLC0415
-
-        resume_and_tell(journal, self._dispatch, sources, self.logger)
-        self.metadata = self._dispatch.metadata or {}
 
     # -- tasks --------------------------------------------------------------
 

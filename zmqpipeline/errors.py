@@ -44,6 +44,10 @@ class PeerTimeoutError(ZmqPipelineError, TimeoutError):
     """Raised when a peer that was met has stayed away for ``peer_timeout``."""
 
 
+class MonitorError(ZmqPipelineError, OSError):
+    """Raised when a run cannot be watched: nobody answers at its address, or in another version."""
+
+
 class ServiceError(ZmqPipelineError):
     """Base of what a :class:`~zmqpipeline.ServiceClient` is told instead of an answer."""
 

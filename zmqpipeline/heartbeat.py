@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from zmqpipeline.access import is_keyed
 from zmqpipeline.delivery.calls import GLANCE, Calls, Due
 from zmqpipeline.failure import describe
 from zmqpipeline.reporting import Reporter
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from zmqpipeline.access import Access
     from zmqpipeline.delivery.assignment import Assignment, Work
     from zmqpipeline.execution import Execution
+    from zmqpipeline.monitor.process import Vitals
+    from zmqpipeline.monitor.snapshot import Report
     from zmqpipeline.role import Context, Socket
 
 #: after so many looks without a call it looks less often, in seconds; nobody wakes it for the next one,
@@ -51,11 +54,22 @@ class Shared:
     executions: list[Execution | None]
     #: lets tasks that were taken out of an execution be done by another hand of this worker, or later
     requeue: Callable[[Execution, Work], None]
+    #: the figures of this process
+    vitals: Vitals
     lock: threading.RLock = field(default_factory=threading.RLock)
     #: whether results wait for room to be sent
     backlog: bool = False
+    #: attempts that were made, and of these those that failed
+    done: int = 0
+    failed: int = 0
     #: whether everything was given back, and the worker has to say that it has room again
     paused: bool = False
+
+    def report(self, longest: float) -> Report:
+        """Say how this worker is; ``longest`` is for how long its calls of user code run, at the most."""
+        vitals = self.vitals.look()
+        vitals["lag"] = max(vitals["lag"] or 0.0, longest)
+        return {**vitals, "done": self.done, "failed": self.failed}
 
 
 class Heartbeat(threading.Thread):
@@ -145,7 +159,7 @@ class Heartbeat(threading.Thread):
         identity = f"heartbeat-{uuid.uuid4().hex}".encode() if kind == zmq.DEALER else None
         made = sockets.make_socket(self._context, kind, identity=identity, liveness=self._liveness)
         opened.append(made)
-        if address.startswith("tcp:"):
+        if is_keyed(address):
             self._watches.append(sockets.Watch(made, address))
         sockets.connect(made, address, self._access.credentials(address))
         return sockets.Outbox(made)
@@ -180,6 +194,7 @@ class Heartbeat(threading.Thread):
             return  # what is done has not left: nobody may think that it has
         with self._shared.lock:
             beat = self._shared.assignment.heartbeat()
+        beat.data = self._shared.report(self._calls.longest(time.monotonic()))
         if not self._reporter.distributor:  # an old one that waits says the same
             self._reporter.tell(beat)
 

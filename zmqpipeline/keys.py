@@ -40,7 +40,7 @@ class Keys:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         # absolute, because the list is read again later, perhaps from another working directory
-        self.folder = Path(folder).expanduser().absolute()
+        self.folder = _expanded(folder).absolute()
 
     @classmethod
     def new(cls, folder: str | os.PathLike[str], pipeline: str | None = None) -> Keys:
@@ -82,12 +82,13 @@ class Keys:
             _write(rough / _PEER, peer.public, peer.secret)
             rough.rename(made.folder)
         except OSError as error:
-            shutil.rmtree(rough, ignore_errors=True)
             if made.folder.exists():
                 raise SecurityError(
                     f"{made.folder} is there already, and keys are never overwritten: choose another folder"
                 ) from error
             raise _cannot("make", made.folder, error) from error
+        finally:
+            shutil.rmtree(rough, ignore_errors=True)  # it is not there any more, if all went well
         return made
 
     @cached_property
@@ -256,21 +257,30 @@ def read(path: Path, labels: tuple[str, ...], hint: str = "") -> list[str]:
     """
     try:
         # a pipe that somebody has put there must not hold us up
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:
         raise SecurityError(f"{path.parent} has no {path.name}: {hint}{_MAKE}") from error
     except OSError as error:
         raise _cannot("read", path, error) from error
-    with file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
             raise SecurityError(_damaged(path))
         _check_mode(path, found, "600")
-        text = file.read(_LONGEST).decode("ascii", "replace")
+        text = os.read(file, _LONGEST).decode("ascii", "replace")
+    finally:
+        os.close(file)
     pairs = [line.partition(": ") for line in text.splitlines()]
     if [label for label, _, _ in pairs] != list(labels) or not all(curve.is_key(key) for _, _, key in pairs):
         raise SecurityError(_damaged(path))
     return [key for _, _, key in pairs]
+
+
+def _expanded(folder: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise SecurityError(f"{folder} begins with a home that is not there: write the whole path") from error
 
 
 def _read_all(paths: list[Path]) -> dict[str, str]:

@@ -28,6 +28,11 @@ _N_THREADS = Attribute(
     "a whole number from 1",
     lambda value: type(value) is int and value > 0,
 )
+_THREAD_ENDPOINT = Attribute(  # anywhere else, others could speak to the threads, whatever keys there are
+    "thread_endpoint",
+    "an inproc address: 'inproc://...'",
+    lambda value: isinstance(value, str) and value.startswith("inproc://"),
+)
 #: how long a thread may take to end when there is nothing left to do, in seconds
 _JOIN_TIMEOUT = 2.0
 #: and when the worker stops at once
@@ -60,7 +65,7 @@ class MultiThreadedWorker(Worker):
 
     """
 
-    _declares = (*Worker._declares, _N_THREADS)  # noqa: SLF001 - its own base
+    _declares = (*Worker._declares, _N_THREADS, _THREAD_ENDPOINT)  # noqa: SLF001 - its own base
     _calls = (
         *Worker._calls,  # noqa: SLF001
         Method("handle_thread_execution", ("data", "index")),

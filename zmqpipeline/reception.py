@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zmqpipeline.errors import SerializationError
 from zmqpipeline.wire import envelope, messages, serializer, sockets
 
 if TYPE_CHECKING:
@@ -12,10 +11,13 @@ if TYPE_CHECKING:
 
 
 def can_be_packed(data: Any) -> bool:
-    """Tell whether data can be sent on: not all that was unpacked can, because it may be nested deeper."""
+    """Tell whether data can be sent on: not all that was unpacked can, because it may be nested deeper.
+
+    Nobody asks what in it cannot: to look for that takes minutes if there is much of it.
+    """
     try:
-        serializer.serialize(data)
-    except SerializationError:
+        serializer.check_depth(serializer.make_packer().pack(data))
+    except Exception:  # noqa: BLE001 - nothing that came from somebody may end a role
         return False
     return True
 

@@ -9,11 +9,13 @@ from zmqpipeline.wire import envelope
 
 if TYPE_CHECKING:
     import logging
+    import os
     from collections.abc import Callable, Mapping
 
     from zmqpipeline.delivery.dispatch import Dispatch
     from zmqpipeline.delivery.ports import Past, PastTask
     from zmqpipeline.delivery.taskbook import TaskBook
+    from zmqpipeline.journal import Journal
     from zmqpipeline.source import TaskSource
 
 
@@ -35,6 +37,24 @@ class Written(Protocol):
 
     def state(self, task: str) -> tuple[list[Any] | None, Any]:
         """Tell what was kept of a task: its counters, and its checkpoint."""
+
+
+def open_journal(path: str | os.PathLike[str] | None, tasks: Mapping[str, Any]) -> Journal | None:
+    """Open the journal of a distributor, if it has one; before any address is bound.
+
+    Parameters
+    ----------
+    path
+        where it is
+    tasks
+        the Tasks by their types
+
+    """
+    if path is None:
+        return None
+    from zmqpipeline.journal import Journal  # noqa: PLC0415 - who needs none need not load SQLite
+
+    return Journal(path, {name: type(task).__qualname__ for name, task in tasks.items()})
 
 
 def resume(journal: Written, dispatch: Dispatch, sources: Mapping[str, TaskSource]) -> None:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import zmq
 
 from zmqpipeline._version import __version__
-from zmqpipeline.access import Access, keys_of
+from zmqpipeline.access import Access, is_keyed, keys_of
 from zmqpipeline.declarations import Declared, check_bounds
 from zmqpipeline.errors import Stopped
+from zmqpipeline.monitor.process import Vitals
 from zmqpipeline.peerclock import PeerClock
 from zmqpipeline.stopping import NOW, RUNNING, StopNow, Stopper, UserCode
 from zmqpipeline.wire import binding, envelope, limits, sockets
@@ -135,6 +136,7 @@ class Role:
         self._watches: list[sockets.Watch] = []
         self._clocks: list[PeerClock] = []
         self._announced = self._polled_at = time.monotonic()
+        self._vitals = Vitals()
         self._strays, self._strays_at = 0, 0.0
         _raise_descriptor_limit()
         _running.add(self)
@@ -271,8 +273,8 @@ class Role:
     def _observe(
         self, made: Socket, address: str, *, bound: bool = False, polled: bool, redials: bool = False
     ) -> None:
-        """Watch a socket: for the role itself, or only for who is refused, which happens over the network."""
-        if polled or address.startswith("tcp:"):
+        """Watch a socket: for the role itself, or only for who is refused, which happens where keys count."""
+        if polled or is_keyed(address):
             watch = sockets.Watch(made, address)
             self._access.observe(watch, address, bound=bound, quiet=not polled, redials=redials)
             if polled:
@@ -300,7 +302,9 @@ class Role:
 
     def _poll(self, poller: zmq.Poller, until: float | None) -> dict[Any, int]:
         """Wait until something can be read, or until a time on the monotonic clock."""
-        wait = _LONGEST_POLL if until is None else min(max(until - time.monotonic(), 0), _LONGEST_POLL)
+        begun = time.monotonic()
+        self._vitals.lag = max(self._vitals.lag, begun - self._polled_at)
+        wait = _LONGEST_POLL if until is None else min(max(until - begun, 0), _LONGEST_POLL)
         # round up: a poll that ends a fraction of a millisecond early would spin
         ready = dict(zmq.zmq_poll(poller.sockets, int(wait * 1000 + 0.999)))
         if self._stop_descriptor in ready and self._stopper is not None:

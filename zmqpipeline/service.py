@@ -67,7 +67,10 @@ def open_header(frame: bytes) -> Header | None:
     )
     unpacker.feed(frame)
     try:
-        for _ in range(unpacker.read_map_header()):
+        count = unpacker.read_map_header()
+        if count > limits.MAX_KEYS:
+            return None
+        for _ in range(count):
             key = unpacker.unpack()
             start = unpacker.tell()
             if key in ("type", "task", "id"):

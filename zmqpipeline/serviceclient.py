@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import zmq
 
 from zmqpipeline.access import Access, keys_of
+from zmqpipeline.declarations import check_counts
 from zmqpipeline.delivery.brokerage import Refusal
 from zmqpipeline.descriptors import EndpointAddress, TaskType
 from zmqpipeline.errors import (
@@ -147,6 +148,8 @@ class ServiceClient:
             raise DeclarationError("a request needs a task type: give one to request() or to the client")
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout is {timeout!r}, expected seconds from 0 on, or None")
+        if self._connection is None:
+            check_counts(self)
         items = data if isinstance(data, list) else [data]
         for item in items:
             if not isinstance(item, dict):

@@ -71,6 +71,12 @@ class TaskSource:
         self._past: tuple[bool, dict[str, Any]] | None = None
 
     @property
+    def total(self) -> int | None:
+        """What the task says of how many there will be; anything but a number is as if it said nothing."""
+        total = getattr(self.task, "total", None)
+        return total if type(total) is int and total >= 0 else None
+
+    @property
     def exhausted(self) -> bool:
         """Whether the task says that it is complete."""
         return bool(self.task.is_complete)

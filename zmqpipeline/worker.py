@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import zmq
 
+from zmqpipeline.access import is_keyed
 from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.assignment import Assignment
 from zmqpipeline.delivery.credit import Credit
@@ -127,7 +128,7 @@ class Worker(DeclaredRole, abc.ABC):
 
     def _open(self) -> None:
         self.sender = self._connected(zmq.PUSH, self.collector_endpoint)
-        self._is_remote = self.collector_endpoint.startswith("tcp:")  # nobody else refuses
+        self._may_refuse = is_keyed(self.collector_endpoint)
         self._results = sockets.Outbox(self.sender)
         self._heartbeat: Heartbeat | None = None
         self._distributor = self._peer_clock(f"the distributor at {self.endpoint}")
@@ -154,7 +155,7 @@ class Worker(DeclaredRole, abc.ABC):
         self._inbox = Inbox(self.worker, delimited=True)
         self._reporter = Reporter(self._results, self._to_distributor, self.logger, self._subject())
         self._assignment = Assignment(str(self.task_type))
-        self._shared = Shared(self._assignment, self.worker_id, self._executions, self._requeue)
+        self._shared = Shared(self._assignment, self.worker_id, self._executions, self._requeue, self._vitals)
         self._greeted = False
         self._hello_pause = HELLO_PAUSE
         self._hello_at = time.monotonic() + HELLO_PAUSE
@@ -303,7 +304,7 @@ class Worker(DeclaredRole, abc.ABC):
         """Tell whether a task can be begun: results that cannot be sent come first."""
         if not (self._assignment.work and self._greeted) or self._results.waiting:
             return False
-        if self._is_remote and self._access.is_refused(self.collector_endpoint):
+        if self._may_refuse and self._access.is_refused(self.collector_endpoint):
             return False
         return self._stopper is None or self._stopper.level == RUNNING
 
@@ -366,6 +367,8 @@ class Worker(DeclaredRole, abc.ABC):
         """Send what one hand has done, learn the pace, and ask for more or for less."""
         size = execution.sent + self._reporter.report(self._assignment, execution, self._assignment.largest)
         self._shared.backlog = bool(self._results)
+        self._shared.done += execution.position
+        self._shared.failed += len(execution.errors)
         self._credit.measured(max(execution.position, 1), seconds, size)
         with self._shared.lock:
             self._requeue(execution, execution.cut(running=0))  # the results before it were large

@@ -78,6 +78,14 @@ def nested(chance: random.Random) -> list[bytes]:
     return [chance.choice([b"", b"\x82\xa4type\xa3ACK\xa4data"]) + opener + b"\x01"]
 
 
+def registered(chance: random.Random) -> list[bytes]:
+    """Registered objects inside each other, which fail in a way that another look at a value may mend."""
+    packed = msgpack.packb(msgpack.ExtType(4, msgpack.packb([1, 2, 3, 4])))
+    for _ in range(chance.choice([2, 16, 17])):
+        packed = msgpack.packb(msgpack.ExtType(5, b"\x92\xa1x" + packed))
+    return [chance.choice([b"", b"\x82\xa4type\xa3ACK\xa4data"]) + packed]
+
+
 def huge_length(chance: random.Random) -> list[bytes]:
     """A value that says that it is far longer than the frame."""
     kind = chance.choice([b"\xdd", b"\xdf", b"\xc6", b"\xdb", b"\xc9"])
@@ -177,7 +185,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         random_bytes, truncated, damaged, followed_by_more, nested, huge_length, wrong_type, absurd,
         of_another_run, before_hello, of_no_task, too_many_frames, empty_frames, many_ranges,
-        result_without_ids,
+        result_without_ids, registered,
     )
 }  # fmt: skip
 #: what one says that has been greeted, and is never to get a task

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: the greeting of ZMTP 3.1 with mechanism NULL (rfc 37/ZMTP)
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01NULL".ljust(23, b"\0") + bytes(32)
+#: the same with mechanism CURVE, as one that connects
+CURVE = GREETING[:12] + b"CURVE".ljust(20, b"\0") + GREETING[32:]
 HTTP = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: a browser\r\nAccept: */*\r\n\r\n"
 TLS = bytes.fromhex("16030100c4010000c00303") + bytes(32)
 #: nobody is waited for longer than this, in seconds
@@ -56,7 +58,7 @@ def garbage(chance: random.Random) -> Iterator[bytes]:
     yield GREETING[:12]
     yield GREETING[:40]
     yield GREETING
-    yield GREETING[:12] + b"CURVE".ljust(20, b"\0") + GREETING[32:]
+    yield CURVE
     yield GREETING + ready(b"SUB")
     yield GREETING + ready(b"no kind of socket")
     yield GREETING + b"\x04\x05\x03PIN"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import abc
+import contextlib
+import os
 import re
+import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +15,7 @@ import pytest
 import zmq
 
 import zmqpipeline
+from tests.badness import raw
 from zmqpipeline import Service, ServiceClient, ServiceWorker, TaskType, access
 from zmqpipeline.errors import RequestTimeoutError, SecurityError
 from zmqpipeline.keys import Keys
@@ -18,6 +23,7 @@ from zmqpipeline.wire import binding, curve, sockets, zap
 from zmqpipeline.wire.curve import Credentials
 from zmqpipeline.wire.refusal import Refusal
 
+from . import pipelines
 from .pipelines import GUARD, Event, Pipeline, Threaded, address, eventually, run_all, running
 
 if TYPE_CHECKING:
@@ -148,6 +154,31 @@ def test_keys_are_for_the_network_alone(transport: str, monkeypatch: pytest.Monk
             role.context = context
         run_all(keeper, distributor, worker)
     assert keeper.numbers("FILES") == list(range(5))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="abstract sockets exist on Linux only")
+def test_keys_count_at_an_abstract_name_as_at_a_port(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no file whose mode could keep others out."""
+    mark = uuid.uuid4().hex
+    monkeypatch.setattr(
+        pipelines, "address", lambda _, name: zmqpipeline.EndpointAddress(f"ipc://@{mark}-{name}")
+    )
+    pipeline = Pipeline()
+    pipeline.task("NAMED", 20)
+    keeper, distributor = pipeline.keeper(keys=keys.folder), pipeline.distributor()
+    distributor.keys = keys.folder
+    places = {
+        zmq.DEALER: pipeline.endpoint("NAMED"),
+        zmq.PUSH: pipeline.collector,
+        zmq.PULL: pipeline.acks,
+    }
+    with running(keeper, distributor) as roles:
+        for who, outsider in outsiders(keys).items():
+            for kind, where in places.items():
+                assert knock(kind, where, outsider) in EXPECTED[who]
+        roles.start(pipeline.worker("NAMED", keys=keys.folder)())
+        roles.join()
+    assert keeper.numbers("NAMED") == list(range(20))
 
 
 def test_roles_that_share_a_context_share_one_handler(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,6 +383,40 @@ def test_nobody_gets_in_when_the_handler_is_gone(keys: Keys) -> None:
             assert knock(zmq.DEALER, where, keys.credentials) is Refusal.BROKEN
 
 
+#: what another mechanism, an older ZMTP, or a handshake that is left out looks like, with a message behind it
+DOWNGRADES = {
+    "NULL": raw.GREETING + raw.ready(b"DEALER") + b"\0\4junk",
+    "CURVE without a handshake": raw.CURVE + raw.ready(b"DEALER") + b"\0\4junk",
+    "CURVE with nothing": raw.CURVE + b"\0\4junk",
+    "PLAIN": raw.GREETING[:12] + b"PLAIN".ljust(20, b"\0") + raw.GREETING[32:] + b"\4\x08\5HELLO\0\0",
+    "ZMTP 2.0": b"\xff" + bytes(7) + b"\1\x7f" + b"\1\5" + b"\0\0" + b"\0\4junk",
+    "ZMTP 1.0": b"\1\0" + b"\5\0junk",
+}
+
+
+def test_no_bytes_get_past_a_lock(keys: Keys) -> None:
+    where = address("tcp", "locked")
+    with (
+        zmq.Context() as context,
+        sockets.make_socket(context, zmq.ROUTER) as router,
+        sockets.make_socket(context, zmq.DEALER) as dealer,
+    ):
+        router.linger = dealer.linger = 0
+        router.rcvtimeo = int(GUARD * 1000)
+        domain = zap.enter(context, keys.allowed)
+        curve.lock(router, keys.pipeline, domain.name)
+        with binding.bind(router, where):
+            for said in DOWNGRADES.values():
+                with raw.opened(where) as made, contextlib.suppress(ConnectionError):
+                    made.sendall(said)
+                    while made.recv(1000):  # until it is cut
+                        pass
+            sockets.connect(dealer, where, keys.credentials)
+            dealer.send(b"good")
+            assert router.recv_multipart()[1:] == [b"good"]
+        domain.close()
+
+
 def test_nobody_gets_in_when_the_list_is_open_to_others(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
     pipeline = Pipeline("tcp")
     keeper = pipeline.keeper(keys=keys.folder)
@@ -383,11 +448,48 @@ def test_a_handler_answers_whatever_it_is_asked(keys: Keys) -> None:
         domain.close()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # that is the point
+def test_a_forked_process_does_not_end_the_handler_of_its_parent(keys: Keys) -> None:
+    where = address("tcp", "forked")
+    with zmq.Context() as context, sockets.make_socket(context, zmq.ROUTER) as router:
+        router.linger = 0
+        domain = zap.enter(context, keys.allowed)
+        (handler,) = zap._handlers.values()
+        curve.lock(router, keys.pipeline, domain.name)
+        with binding.bind(router, where):
+            pid = os.fork()
+            if pid == 0:
+                domain.close()
+                os._exit(0)
+            os.waitpid(pid, 0)
+            assert knock(zmq.DEALER, where, keys.credentials) is None
+        assert not handler.has_ended
+        domain.close()
+        assert handler.has_ended
+
+
 def test_a_handler_ends_with_its_context(keys: Keys) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     domain = zap.enter(context, keys.allowed)
     context.term()
     domain.close()
+
+
+def test_a_handler_without_a_thread_leaves_nothing_open(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A context waits for its sockets: a role that got no thread would never end."""
+
+    def refused(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr("threading.Thread.start", refused)
+            with pytest.raises(RuntimeError):
+                zap.enter(context, keys.allowed)
+        zap.enter(context, keys.allowed).close()
+    finally:
+        context.destroy()
 
 
 def test_a_context_with_a_handler_of_the_program_is_refused(keys: Keys) -> None:

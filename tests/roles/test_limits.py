@@ -61,7 +61,7 @@ def test_a_result_that_does_not_echo_is_dropped_and_that_is_said(caplog: pytest.
     pipeline = Pipeline()
     pipeline.task("ECHO", 1)
     keeper, distributor = pipeline.keeper(), pipeline.distributor()
-    said = "a worker of ECHO sends results without run, id and attempt of their DATA: they are dropped"
+    said = "a worker of 'ECHO' sends results without run, id and attempt of their DATA: they are dropped"
     with (
         caplog.at_level(logging.ERROR, "zmqpipeline.collector"),
         zmq.Context() as context,

@@ -11,7 +11,7 @@ import zmq
 import zmqpipeline
 from tests.roles.pipelines import Pipeline, eventually, run_all, running
 from zmqpipeline import EndpointAddress, TaskType
-from zmqpipeline.errors import RemoteError, SerializationError
+from zmqpipeline.errors import DeclarationError, RemoteError, SerializationError
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import ENVELOPE_BYTES
 
@@ -181,6 +181,15 @@ class Returning(zmqpipeline.ServiceWorker):
 
     def handle_message(self, data: Any, task_type: TaskType, msgtype: str) -> Any:
         return {"b": bytes(data["wanted"])}
+
+
+@pytest.mark.parametrize("size", [-1, 0, MIB - 1, 1e7])
+def test_a_client_that_takes_less_than_it_may_or_any_amount_is_wrong(size: Any) -> None:
+    with zmqpipeline.ServiceClient(FRONT, Returning.task_type) as client:
+        client.max_message_size = size
+        expected = f"class ServiceClient: max_message_size is {size}.*, a whole number from {MIB}"
+        with pytest.raises(DeclarationError, match=expected):
+            client.request({"wanted": 1}, timeout=0.1)
 
 
 def test_the_sizes_of_a_service_are_configured_alike() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 import pytest
@@ -13,6 +13,7 @@ import zmqpipeline
 from tests.badness import raw
 from tests.roles.pipelines import GUARD, Pipeline, eventually, running
 from zmqpipeline import EndpointAddress, TaskType, messages
+from zmqpipeline.wire import serializer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,8 +92,9 @@ def test_a_worker_whose_end_nobody_would_notice_gets_nothing() -> None:
     assert distributor.statistics().redelivered == 0
 
 
+@pytest.mark.parametrize("name", ["x" * 1000, "x\n12:00:00 ERROR all is lost", "\x1b[2J"])
 def test_results_that_do_not_echo_are_told_of_once_in_a_while(
-    stranger: Stranger, caplog: pytest.LogCaptureFixture
+    name: str, stranger: Stranger, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = Pipeline()
     pipeline.task("ONE", 10)
@@ -101,16 +103,21 @@ def test_results_that_do_not_echo_are_told_of_once_in_a_while(
         push = stranger.socket(zmq.PUSH)
         push.connect(str(pipeline.collector))
         for _ in range(100):
-            push.send(messages.create_data("x" * 1000, {"r": 99}))
+            push.send(messages.create_data(name, {"r": 99}))
         eventually(lambda: hasattr(keeper, "_settlement") and keeper._settlement.strays == 100)
         roles.start(pipeline.worker("ONE")())
         roles.join()
     (said,) = [message for message in caplog.messages if "without run, id and attempt" in message]
     assert len(said) < 300
+    assert said.isprintable()
 
 
-def test_metadata_that_cannot_be_passed_on_are_refused(stranger: Stranger) -> None:
+def test_metadata_that_cannot_be_passed_on_are_refused(
+    stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They can be unpacked, but not packed again: nobody could be told of them."""
+    searched: list[Any] = []
+    monkeypatch.setattr(serializer, "explain", lambda *what: searched.append(what))
     pipeline = Pipeline()
     pipeline.task("ONE", 10)
     keeper = pipeline.keeper()
@@ -126,6 +133,7 @@ def test_metadata_that_cannot_be_passed_on_are_refused(stranger: Stranger) -> No
         roles.join()
     assert keeper.numbers("ONE") == list(range(10))
     assert keeper.metadata == {"what": "is known"}
+    assert not searched, "to find out what cannot be packed takes minutes if there is much of it"
 
 
 def test_metadata_that_are_refused_are_not_sent_again_at_once(

@@ -188,6 +188,29 @@ def test_a_large_result_of_another_run_is_not_even_opened(
     assert keeper.numbers("T") == [0]
 
 
+@pytest.mark.parametrize("run", [OTHER, RUN])
+def test_a_collector_that_leaves_opens_no_large_result(
+    run: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It only waits for a goodbye: a result that comes now is one that it has, or a stranger's."""
+    decoded: list[int] = []
+    decode = envelope.decode
+
+    def noting(*frames: bytes) -> Message | None:
+        decoded.append(len(frames[-1]))
+        return decode(*frames)
+
+    body = serializer.serialize({"r": 0, "b": bytes(2 * UNOPENED)})
+    with collecting(wire) as (_, peer, roles):
+        peer.say("END", **right("END", peer))
+        peer.hears("BYE")
+        monkeypatch.setattr(envelope, "decode", noting)
+        peer.send([envelope.encode(Message("DATA", "T", run=run, ids=[(0, 1)], attempt=1, body=body, n=1))])
+        peer.say("BYE", run=RUN, life=peer.life)
+        roles.join()
+    assert 0 < max(decoded) <= UNOPENED
+
+
 @pytest.mark.parametrize("wrong", [{"run": None}, {"run": OTHER}, {"life": None}, {"life": OTHER}])
 def test_a_collector_that_leaves_waits_for_the_goodbye_of_its_own_run(
     wrong: dict[str, Any], wire: Wire

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from zmqpipeline.delivery.dispatch import Statistics
+    from zmqpipeline.delivery.statistics import Statistics
     from zmqpipeline.role import Role
 
 TASKS, RESULTS, ACKS = (EndpointAddress(f"ipc://{name}.ipc") for name in ("tasks", "results", "acks"))

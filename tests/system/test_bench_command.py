@@ -15,7 +15,7 @@ from tests.system.conftest import GUARD
 from zmqpipeline.bench.failure import BenchError
 from zmqpipeline.bench.result import Result
 from zmqpipeline.bench.sample import BARE, OURS, RATE, Reading, Sample
-from zmqpipeline.bench.throughput import ACK_DATA, JOURNAL, THREADS
+from zmqpipeline.bench.throughput import ACK_DATA, JOURNAL, THREADS, WATCHED
 from zmqpipeline.bench.tour import ALL, TOUR, WORKLOADS
 from zmqpipeline.cli import app, bench
 from zmqpipeline.cli.exits import Exit
@@ -38,7 +38,7 @@ def test_throughput_is_measured_and_shown_again(command: Command, temporary: dic
     assert code == 0, running.output
     result = Result.load(command.folder / "r.json")
     assert {(s.reading.contender, s.reading.reference) for s in result.samples} == {
-        (BARE, None), (OURS, BARE), (ACK_DATA, BARE), (JOURNAL, OURS), (THREADS, BARE),
+        (BARE, None), (OURS, BARE), (ACK_DATA, BARE), (JOURNAL, OURS), (THREADS, BARE), (WATCHED, OURS),
     }  # fmt: skip
     assert {(s.workload, s.variant, s.turn, s.reading.figure) for s in result.samples} == {
         ("throughput", "2 workers, ipc", 0, RATE)
@@ -46,7 +46,7 @@ def test_throughput_is_measured_and_shown_again(command: Command, temporary: dic
     assert all(s.reading.value > 0 for s in result.samples)
     assert all(summary.ratio for summary in result.summaries if summary.reference)
     assert running.err[0] == f"zmqpipeline: throughput, 2 workers, ipc: {BARE}, turn 1 of 1"
-    assert len(running.err) == 5
+    assert len(running.err) == 6
     assert list(Path(temporary["TMPDIR"]).iterdir()) == []
     command.assert_clean()
 

@@ -222,6 +222,18 @@ def test_keys_that_cannot_be_used_end_a_run_with_13(
     command.assert_clean()
 
 
+@pytest.mark.parametrize("arguments", [["run", "app.py"], ["collector", "app.py"], ["keys", "show"]])
+def test_an_empty_option_does_not_switch_keys_off(command: Command, arguments: list[str]) -> None:
+    """It is what a shell makes of a variable that is not set."""
+    Keys.new(command.folder / "keys")
+    command.write("app.py", two_tasks())
+    code, run = command.run(*arguments, "--keys", "", env={"ZMQPIPELINE_KEYS": "keys"})
+    assert code == 2, run.output
+    assert run.out == []
+    assert re.fullmatch(r"zmqpipeline: (.*: )?--keys is empty, expected the path of a folder", run.err[-1])
+    command.assert_clean()
+
+
 def test_an_open_address_without_keys_is_warned_of_or_refused(
     command: Command, free_port: Callable[[], int]
 ) -> None:

@@ -89,6 +89,8 @@ def test_a_right_declaration_is_accepted(declare: Any) -> None:
         (worker, "n_threads", 0, r"n_threads is 0 \(int\), expected a whole number from 1"),
         (worker, "n_threads", True, r"n_threads is True \(bool\), expected a whole number from 1"),
         (worker, "n_threads", 2.0, "expected a whole number from 1"),
+        (worker, "thread_endpoint", "tcp://*:5000", "expected an inproc address: 'inproc://...'"),
+        (worker, "thread_endpoint", EndpointAddress("ipc://x"), "expected an inproc address"),
         (collector, "endpoint", ..., "endpoint is missing"),
         (collector, "ack_endpoint", "tcp://127.0.0.1:1", "ack_endpoint is 'tcp://127.0.0.1:1'"),
         (metadata_worker, "endpoint", ..., "endpoint is missing"),

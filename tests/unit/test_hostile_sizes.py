@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
+import sys
 import tracemalloc
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ import pytest
 from zmqpipeline.service import open_header
 from zmqpipeline.wire import envelope, messages, serializer
 from zmqpipeline.wire.extensions import EXT_TIMEDELTA
+from zmqpipeline.wire.limits import MAX_KEYS
 from zmqpipeline.wire.seldom import LONGEST_UNCHECKED
 from zmqpipeline.wire.serializer import EXT_REGISTERED
 
@@ -117,6 +120,79 @@ def test_a_message_that_is_only_looked_at_takes_no_more_than_its_size(what: str,
     for look in (envelope.names, open_header):
         _, most = peak(partial(look, frame))
         assert most < 5 * len(frame) + 4 * MIB
+
+
+def alike(count: int) -> list[tuple[int, int]]:
+    """Make up tuples that have one hash: CPython's is xxHash, without a secret."""
+    one, two, five = 11400714785074694791, 14029467366897019727, 2870177450012600261
+    made: list[tuple[int, int]] = []
+    first = 0
+    while len(made) < count:
+        mixed = (five + first * two) % 2**64
+        mixed = (mixed << 31 | mixed >> 33) * one
+        second = (12345 - mixed) * pow(two, -1, 2**64) % 2**64
+        if second < 2**61 - 1:  # a number that is its own hash
+            made.append((first, second))
+        first += 1
+    return made
+
+
+NESTED = {
+    "what fails in a way that others may be mended in": extension(EXT_TIMEDELTA, b"\x94\1\2\3\4"),
+    "a long array": array(9000) + b"\xc0" * 9000,
+    "a list as a key": b"\x81\x91\1\2",
+    "a list as a key behind a long array": b"\x92" + array(9000) + b"\xc0" * 9000 + b"\x81\x91\1\2",
+}
+
+
+@pytest.mark.parametrize("what", NESTED)
+@pytest.mark.parametrize("name", ["kept", "of nobody"])
+def test_nested_registered_objects_are_not_unpacked_again_and_again(
+    what: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each level that is unpacked twice would double the time of all."""
+    monkeypatch.setitem(serializer._registered, "kept", serializer._Registered(object, lambda value: value))
+    calls = 0
+    really = serializer._decode_registered
+
+    def counting(payload: bytes) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 1000:
+            raise ValueError("that is too often")
+        return really(payload)
+
+    monkeypatch.setitem(serializer._DECODERS, EXT_REGISTERED, counting)
+    packed = NESTED[what]
+    for _ in range(16):
+        # what is inside comes first, so that it is unpacked before it is seen what is beside it
+        packed = extension(EXT_REGISTERED, b"\x92" + msgpack.packb(name) + b"\x92" + packed + NESTED[what])
+    with contextlib.suppress(ValueError):
+        serializer.deserialize(b"\x92" + packed + NESTED[what])
+    assert 16 <= calls <= 16 * 9
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="others have other hashes")
+def test_keys_that_are_made_up_to_have_one_hash_are_refused() -> None:
+    """To put n of them into a dictionary takes n * n steps."""
+    keys = alike(101)
+    assert len(set(map(hash, keys))) == 1
+    enough = dict.fromkeys(keys[:100])
+    assert serializer.deserialize(serializer.serialize(enough)) == enough
+    with pytest.raises(ValueError, match="more than 100 keys of a map have one hash"):
+        serializer.deserialize(serializer.serialize(dict.fromkeys(keys)))
+
+
+def test_a_message_with_very_many_keys_is_none() -> None:
+    """Whoever looks at a message without opening it would be busy for many seconds with 64 MiB of them."""
+    for count, valid in ((MAX_KEYS, True), (MAX_KEYS + 1, False)):
+        more: dict[str, Any] = {f"k{number}": number for number in range(count - 5)}
+        frame = message(b"\xc0", **more, life="l")
+        assert (envelope.decode(frame) is not None) is valid
+        assert (open_header(frame) is not None) is valid
+        assert envelope.names(frame) == ("r", "l")
+        frame = message(b"\xc0", **more, k=0, life="l")
+        assert envelope.names(frame) == ("r", "l" if valid else None)
 
 
 def test_run_and_life_are_found_without_opening_the_data() -> None:

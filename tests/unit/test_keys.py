@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -86,6 +86,24 @@ def test_what_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(SecurityError, match=r"cannot make .*keys: No space left on device"):
         Keys.new(tmp_path / "keys")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_broken_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.link", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Keys.new(tmp_path / "keys")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(SecurityError) as raised:
+        Keys("~nobody-has-this-name/keys")
+    assert str(raised.value) == (
+        "~nobody-has-this-name/keys begins with a home that is not there: write the whole path"
+    )
 
 
 def test_a_public_key_can_stand_on_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +200,26 @@ def test_a_pipe_in_place_of_a_file_does_not_hold_us_up(keys: Keys) -> None:
     os.mkfifo(path, 0o600)
     with pytest.raises(SecurityError, match="is damaged"):
         _ = keys.peer
+
+
+def test_a_folder_in_place_of_a_file_lets_nobody_in(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it leaves no descriptor open, however often the list is read."""
+    keys.folder.joinpath("authorized", "folder.pub").mkdir(0o700)
+    opened = []
+    really = os.open
+
+    def noting(*arguments: Any) -> int:
+        opened.append(really(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr("os.open", noting)
+    assert keys.allowed.name_of(keys.peer.public) == LOCAL
+    assert opened
+    for descriptor in opened:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+    with pytest.raises(SecurityError, match=r"folder.pub is damaged"):
+        keys.authorized()
 
 
 def test_what_is_missing_says_how_it_is_made(tmp_path: Path, keys: Keys) -> None:

@@ -7,8 +7,8 @@ import pytest
 from tests.unit.test_taskbook import Case, ids
 from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.news import Fate, News
+from zmqpipeline.delivery.peer import Peer
 from zmqpipeline.delivery.ports import Outcome
-from zmqpipeline.delivery.roster import Peer
 from zmqpipeline.ends import Ends
 from zmqpipeline.errors import PeerTimeoutError
 from zmqpipeline.peerclock import PeerClock

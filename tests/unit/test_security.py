@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -53,8 +54,10 @@ def test_a_misspelt_word_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     security.check(CLOSED, LOGGER, "Role")
 
 
-def test_keys_are_a_path() -> None:
+@pytest.mark.parametrize("wrong", [5, ""])
+def test_keys_are_a_path(wrong: Any) -> None:
     service = zmqpipeline.Service("ipc://front.ipc", "ipc://back.ipc")
-    service.keys = 5  # type: ignore[assignment] # that is the point
-    with pytest.raises(DeclarationError, match="class Service: keys is 5, expected the path of a folder or"):
+    service.keys = wrong
+    expected = f"class Service: keys is {wrong!r}, expected the path of a folder or"
+    with pytest.raises(DeclarationError, match=expected):
         service.run()

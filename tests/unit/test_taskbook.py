@@ -672,6 +672,28 @@ def test_a_batch_that_crosses_a_return_is_not_meant_by_it() -> None:
     assert case.ledger.holds(A) == 1
 
 
+def test_what_is_given_back_is_compared_with_each_batch_only_where_it_lies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A message may list 250 000 ranges, and a worker may have as many batches as it has asked for."""
+    case = Case()
+    case.join(A, 20)
+    _, last = case.given(A)
+    assert last.ids == [(10, 10)]
+    compared: list[tuple[int, int]] = []
+    take_back = case.ledger.take_back
+
+    def noting(batch: Any, ranges: Any = None) -> Any:
+        compared.extend(ranges)
+        return take_back(batch, ranges)
+
+    monkeypatch.setattr(case.ledger, "take_back", noting)
+    nobodys = [(1000 + 2 * number, 1) for number in range(500)]
+    case.says(A, "RETURN", number=last.number, ids=[*nobodys, (3, 1), (9, 2), (1, 1), (2, 1), (3, 1)])
+    assert compared == [(1, 3), (9, 1), (10, 1)]
+    assert case.ledger.holds(NOBODY) == 5
+
+
 def test_goodbye_gives_back_what_is_not_finished_and_waits_for_the_rest() -> None:
     case = Case(4, ack_timeout=10.0)
     case.join(A, 4)

@@ -14,7 +14,7 @@ from zmqpipeline.bench import addresses
 from zmqpipeline.bench.case import Case, Run
 from zmqpipeline.bench.crew import Crew
 from zmqpipeline.bench.failure import BenchError
-from zmqpipeline.bench.roles import barenoop, noop
+from zmqpipeline.bench.roles import barenoop, noop, parts
 from zmqpipeline.bench.sample import BARE, MEMORY, OURS, RATE, Reading
 from zmqpipeline.bench.setting import Setting
 from zmqpipeline.bench.workload import Workload
@@ -29,6 +29,7 @@ ACK_DATA = f"{OURS}, ack data"
 JOURNAL = f"{OURS}, journal"
 THREADS = f"{OURS}, 2 threads"
 CURVE = f"{OURS}, CURVE"
+WATCHED = f"{OURS}, watched"
 _N_THREADS = 2
 
 
@@ -47,7 +48,8 @@ def measure_ours(setting: Pace, name: str = OURS, reference: str | None = BARE) 
     setting
         what is to be done
     name
-        the contender: ours, or :data:`ACK_DATA`, :data:`JOURNAL`, :data:`THREADS`, :data:`CURVE`
+        the contender: ours, or :data:`ACK_DATA`, :data:`JOURNAL`, :data:`THREADS`, :data:`CURVE`,
+        :data:`WATCHED`
     reference
         with whom it is compared
 
@@ -59,11 +61,15 @@ def measure_ours(setting: Pace, name: str = OURS, reference: str | None = BARE) 
         if name == CURVE:
             where["keys"] = "keys"
             Keys.new(crew.folder / where["keys"])
+        if name == WATCHED:
+            where["monitor"] = "ipc://monitor.ipc"
         crew.start(
             "the collector", noop.answering_collector if name == ACK_DATA else noop.collector, where=where
         )
         crew.start("the distributor", noop.distributor, where=where, count=setting.count, journal=journal)
         crew.bound()
+        if name == WATCHED:
+            crew.start("a viewer", parts.watch, where=where)
         for _ in range(setting.workers):
             crew.start("a worker", noop.threaded_worker if threads else noop.worker, where=where, **threads)
         return _readings(crew, setting, name, reference)
@@ -129,6 +135,7 @@ def _case(setting: Pace) -> Case:
         (ACK_DATA, partial(measure_ours, setting, ACK_DATA)),
         (JOURNAL, partial(measure_ours, setting, JOURNAL, OURS)),
         (THREADS, partial(measure_ours, setting, THREADS)),
+        (WATCHED, partial(measure_ours, setting, WATCHED, OURS)),
     ]
     if setting.transport == "tcp":  # keys are for the network
         ours.append((CURVE, partial(measure_ours, setting, CURVE, OURS)))

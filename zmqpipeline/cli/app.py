@@ -76,8 +76,7 @@ def run(
     environ = given.environment()
     if journal is not None:
         environ[build.JOURNAL] = journal
-    if keys is not None:
-        environ[access.VARIABLE] = keys
+    build.use_keys(keys, environ)
     if log_level is not None:
         environ[logs.VARIABLE] = log_level
     return running.run(file, workers, given.arguments(), environ)

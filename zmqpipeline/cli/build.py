@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zmqpipeline import Distributor
+from zmqpipeline import Distributor, access
 from zmqpipeline.cli import endpoints
 from zmqpipeline.cli.exits import CommandError, Exit
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from zmqpipeline import EndpointAddress
     from zmqpipeline.cli.endpoints import Endpoints
     from zmqpipeline.cli.program import Found, Program
@@ -27,6 +29,7 @@ class Settings:
     collector_endpoint: EndpointAddress
     collector_ack_endpoint: EndpointAddress
     metadata_endpoint: EndpointAddress | None
+    monitor_endpoint: EndpointAddress | None
 
 
 def role(program: Program, kind: str, name: str | None, given: Endpoints, journal: str | None = None) -> Role:
@@ -63,6 +66,28 @@ def role(program: Program, kind: str, name: str | None, given: Endpoints, journa
     return made
 
 
+def use_keys(folder: str | None, environ: MutableMapping[str, str]) -> None:
+    """Let ``--keys`` go before the environment.
+
+    Parameters
+    ----------
+    folder
+        what was given, or None
+    environ
+        where roles look it up
+
+    Raises
+    ------
+    CommandError
+        if it is empty: so is a shell's variable that is not set, and nobody means to have no keys by that
+
+    """
+    if folder == "":
+        raise CommandError("--keys is empty, expected the path of a folder", Exit.USAGE)
+    if folder is not None:
+        environ[access.VARIABLE] = folder
+
+
 def settings(program: Program, found: Found, given: Endpoints) -> Settings:
     """Find out a distributor's endpoints.
 
@@ -84,6 +109,7 @@ def settings(program: Program, found: Found, given: Endpoints) -> Settings:
         given.get("metadata_endpoint")
         or (made and made.metadata_endpoint)
         or (metadata.value.endpoint if metadata else None),
+        given.get("monitor_endpoint") or (made.monitor_endpoint if made else None),
     )
 
 
@@ -98,6 +124,7 @@ def _distributor(program: Program, found: Found, given: Endpoints) -> Distributo
             chosen.metadata_endpoint is not None,
             chosen.metadata_endpoint,
             tasks=program.tasks,
+            monitor_endpoint=chosen.monitor_endpoint,
         )
         return made
     # one that the file has made keeps what it was made with
@@ -105,6 +132,7 @@ def _distributor(program: Program, found: Found, given: Endpoints) -> Distributo
     made.collector_endpoint = chosen.collector_endpoint
     made.collector_ack_endpoint = chosen.collector_ack_endpoint
     made.metadata_endpoint = chosen.metadata_endpoint
+    made.monitor_endpoint = chosen.monitor_endpoint
     if not made.registered_task_classes:
         for task in program.tasks:
             made.register_task(task)

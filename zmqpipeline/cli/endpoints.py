@@ -67,6 +67,7 @@ OVERRIDES = {
         Override("collector_endpoint", "", "where the collector takes results"),
         Override("ack_endpoint", "", "where the collector sends acknowledgements"),
         Override("metadata_endpoint", "", "where the distributor takes metadata"),
+        Override("monitor_endpoint", "", "where the distributor shows its run"),
         Override("frontend_endpoint", "NAME", "where a service takes requests"),
         Override("backend_endpoint", "NAME", "where a service's workers connect"),
     )
@@ -77,7 +78,13 @@ PLAN = "_plan"
 
 #: which of them each role's command takes
 OF_ROLE = {
-    "distributor": ("endpoint", "collector_endpoint", "ack_endpoint", "metadata_endpoint"),
+    "distributor": (
+        "endpoint",
+        "collector_endpoint",
+        "ack_endpoint",
+        "metadata_endpoint",
+        "monitor_endpoint",
+    ),
     "worker": ("endpoint", "collector_endpoint"),
     "collector": ("collector_endpoint", "ack_endpoint"),
     "metadata": ("metadata_endpoint",),

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from zmqpipeline.access import VARIABLE
+from zmqpipeline.cli import build
 from zmqpipeline.cli.exits import CommandError, Exit
 from zmqpipeline.errors import SecurityError
 from zmqpipeline.keys import LOCAL, Keys
@@ -103,7 +104,9 @@ def show(folder: str | None) -> int:
 
 
 def _keys(folder: str | None) -> Keys:
-    chosen = folder or os.environ.get(VARIABLE)
+    environ = dict(os.environ)
+    build.use_keys(folder, environ)
+    chosen = environ.get(VARIABLE)
     if not chosen:
         raise CommandError(f"which folder? Give --keys FOLDER, or set {VARIABLE}=FOLDER", Exit.USAGE)
     return Keys(Path(chosen))

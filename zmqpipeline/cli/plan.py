@@ -82,6 +82,8 @@ def make(program: Program, given: Endpoints) -> Plan:
         settings = build.settings(program, distributor, given)
         if settings.metadata_endpoint is not None:
             bound.append((settings.metadata_endpoint, "the distributor's metadata"))
+        if settings.monitor_endpoint is not None:
+            bound.append((settings.monitor_endpoint, "the distributor's monitor"))
     _check_schemes(bound)
     plan.ipc = [
         str(Path(a.target).absolute()) for a, _ in bound if a.scheme == "ipc" and not a.target.startswith("@")

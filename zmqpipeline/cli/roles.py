@@ -45,11 +45,10 @@ def main(command: str, arguments: list[str]) -> int:
 
     """
     options = _parser(command).parse_args(arguments)
-    if options.keys is not None:
-        os.environ[access.VARIABLE] = options.keys
     _write_lines()
     supervision = Supervision(options.stop_fd, options.status_fd)
     try:
+        build.use_keys(options.keys, os.environ)
         if command == PLAN:
             _plan(options, supervision)
             return Exit.DONE

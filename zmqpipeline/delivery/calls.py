@@ -119,5 +119,9 @@ class Calls:
         hands = zip(self._calls, found, strict=True)
         return all(call is not None and call.round is now and self._is_slow(call) for call, now in hands)
 
+    def longest(self, now: float) -> float:
+        """Tell for how long the call runs that has run longest, in seconds."""
+        return max((now - call.since for call in self._calls if call is not None), default=0.0)
+
     def _is_slow(self, call: Call) -> bool:
         return self._watched - call.noticed >= SLOW

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.ledger import COLLECTOR
+from zmqpipeline.delivery.peer import introduced
 from zmqpipeline.delivery.ports import NO_JOURNAL
+from zmqpipeline.delivery.reports import reported
+from zmqpipeline.delivery.statistics import Statistics
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.errors import SerializationError
 from zmqpipeline.wire import messages
@@ -32,16 +35,6 @@ CONFIRM_AFTER = 16
 MOST_NEWS = 100
 #: a run without tasks waits so long for a collector that it could end, in seconds
 NO_TASKS_WAIT = 0.5
-
-
-class Statistics(NamedTuple):
-    """What a distributor has done so far; all but the last count tasks."""
-
-    handed_out: int  #: given to a worker for the first time
-    acknowledged: int  #: collected, or failed for good
-    failed: int  #: failed for good
-    redelivered: int  #: handed out again after a failure, or because somebody gave them back or was lost
-    workers: int  #: connected now
 
 
 class Dispatch:
@@ -74,6 +67,10 @@ class Dispatch:
         self.metadata: dict[str, Any] | None = None
         self.life: str | None = None  #: of the collector that is there
         self.collector_ready = False
+        self.collector_away = False
+        #: what it says of itself: who it is, and with each heartbeat how it is
+        self.collector_info: dict[str, Any] = {}
+        self.collector_report: dict[str, Any] = {}
         self.acknowledged = 0
         self.stopping = False
         self.ended_at: float | None = None
@@ -121,6 +118,7 @@ class Dispatch:
             self._acknowledge(message, now)
         elif kind == messages.MESSAGE_TYPE_HEARTBEAT:
             self._confirm_due = self._end_due = True  # it has not ended: END may be lost
+            self.collector_report = reported(message.data)
         elif kind == messages.MESSAGE_TYPE_GOODBYE:
             self.collector_ready = False
             said = message.data if isinstance(message.data, dict) else {}
@@ -195,7 +193,7 @@ class Dispatch:
 
     def collector_lost(self) -> None:
         """Hand out nothing more until a collector is there (again)."""
-        self.collector_ready = False
+        self.collector_ready, self.collector_away = False, True
 
     def give_up(self) -> None:
         """Do not wait for the collector's goodbye."""
@@ -296,6 +294,7 @@ class Dispatch:
         if self.metadata is None:
             return  # it says HELLO again
         self._note_limit(hello.data)
+        self.collector_info, self.collector_away = introduced(hello.data), False
         if life != self.life:
             restarted = self.life is not None
             self.life = life

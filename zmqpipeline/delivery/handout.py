@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from zmqpipeline.delivery.batch import Batch
     from zmqpipeline.delivery.gate import Gate
     from zmqpipeline.delivery.ledger import Ledger
+    from zmqpipeline.delivery.peer import Peer
     from zmqpipeline.delivery.ports import Journal, Options, Source
-    from zmqpipeline.delivery.roster import Peer, Roster
+    from zmqpipeline.delivery.roster import Roster
     from zmqpipeline.delivery.suspicion import Suspicion
 
 #: unacknowledged tasks that a lock-step worker may have: one that does not echo ids gets no more

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zmqpipeline.delivery.roster import Peer
+    from zmqpipeline.delivery.peer import Peer
 
 
 class Fate(enum.Enum):
@@ -56,5 +56,4 @@ class News:
     count: int
 
     def __str__(self) -> str:
-        who = f"pid {self.peer.info.get('pid', '?')} on {self.peer.info.get('host', '?')}"
-        return self.fate.value.format(task=self.task, who=who, count=self.count)
+        return self.fate.value.format(task=self.task, who=self.peer.who, count=self.count)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from zmqpipeline.delivery.batch import Batch
     from zmqpipeline.delivery.ledger import Ledger
+    from zmqpipeline.delivery.peer import Peer
     from zmqpipeline.delivery.ports import Options, Source
-    from zmqpipeline.delivery.roster import Peer
 
 
 class Overtime:

@@ -46,6 +46,10 @@ class Source(Protocol):
     gated: bool
 
     @property
+    def total(self) -> int | None:
+        """How many tasks there will be in all, if that is known."""
+
+    @property
     def exhausted(self) -> bool:
         """Whether there will be no more tasks."""
 

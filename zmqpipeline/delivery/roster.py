@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.admission import Admission, Bucket
+from zmqpipeline.delivery.peer import Peer, introduced
 from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import PROTOCOL_VERSION, Message
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 #: the most tasks that a worker may ask for
 MAX_CREDIT = 100_000
 
-#: what is kept of what a worker says of itself, by type: anybody may say it, and it goes into logs and errors
-_INFO = {
-    **dict.fromkeys(("version", "name", "host", "process"), str),
-    **dict.fromkeys(("protocol", "pid", "hands", "max_message"), int),
-}
-#: of each of its texts, no more than so many characters
-_MAX_INFO_TEXT = 256
 #: a worker whose heartbeat lost its connection, and that says nothing itself, is gone after so many ticks
 MUTE_TICKS = 3
 #: what a heartbeat may say for its worker
@@ -33,29 +26,6 @@ _SPOKEN_FOR = {
     messages.MESSAGE_TYPE_RETURN,
     messages.MESSAGE_TYPE_GOODBYE,
 }
-
-
-@dataclass(slots=True, eq=False)
-class Peer:
-    """A worker, as the distributor knows it."""
-
-    address: bytes
-    lockstep: bool = False  #: it asks, gets one answer, asks again
-    quarantined: bool = False  #: what it has is suspected of killing workers: it gets nothing else
-    suspect: bool = False  #: it is silent, though its connection is up: it gets nothing until it is heard
-    asks: bool = False  #: a lock-step worker waits for its answer
-    wants_start: bool = False
-    welcomed: bool = False
-    started: bool = False
-    ended: bool = False
-    credit: int = 0
-    order: int = 0  #: of the last credit that it told
-    number: int = 0  #: of the last batch that it was sent
-    heard: float = 0.0
-    pinged: float = 0.0
-    voice: bytes = b""  #: the connection of its heartbeat
-    mute: int = 0  #: ticks since that went, and since then nothing was heard
-    info: dict[str, Any] = field(default_factory=dict)
 
 
 class Roster:
@@ -138,8 +108,7 @@ class Roster:
 
     def hello(self, peer: Peer, info: Any) -> None:
         """Welcome a worker; START follows when its tasks may begin."""
-        if isinstance(info, dict):
-            peer.info = _shortened(info)
+        peer.info = introduced(info) or peer.info
         peer.started = False
         peer.welcomed = self.send(peer.address, self._welcome()) is Outcome.SENT
         if peer.welcomed:
@@ -326,6 +295,7 @@ class Roster:
         if not self._admits(peer, message, now):
             return None
         self.peers[address] = peer
+        peer.came = now
         self.met = True
         self._source.joined(address)
         return peer
@@ -333,7 +303,7 @@ class Roster:
     def _admits(self, peer: Peer, message: Message, now: float) -> bool:
         """Tell whether somebody new is let in now; if not, its greeting is taken in later."""
         is_news = peer.address not in self.admission
-        info = _shortened(message.data) if isinstance(message.data, dict) else {}
+        info = introduced(message.data)
         greeting = Message(message.type, message.task, info, message.run)
         if self.admission.comes(peer.address, greeting, len(self.peers), now):
             return True
@@ -380,14 +350,3 @@ def _needs_no_run(message: Message, voice: bytes) -> bool:
     if kind == messages.MESSAGE_TYPE_READY:
         return message.credit is None  # in lock step: it echoes the run in its results
     return kind in {messages.MESSAGE_TYPE_EMPTY, messages.MESSAGE_TYPE_GOODBYE}
-
-
-def _shortened(info: dict[Any, Any]) -> dict[str, Any]:
-    """Take what a worker says of itself; it is kept as long as the worker is there."""
-    said = {name: info[name] for name, kind in _INFO.items() if type(info.get(name)) is kind}
-    return {name: value for name, value in said.items() if _is_short(value)}
-
-
-def _is_short(value: Any) -> bool:
-    """Tell whether a number, or a text, fits into a line of a log."""
-    return not isinstance(value, str) or (len(value) <= _MAX_INFO_TEXT and value.isprintable())

@@ -10,7 +10,7 @@ from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import OWN_FRAME, Message, names, part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from zmqpipeline.wire.sockets import Frame
 
@@ -217,9 +217,10 @@ class Settlement:
             self._unsent = len(self._unconfirmed)
             self._progress = now
 
-    def heartbeat(self) -> Message:
-        """Give a sign of life."""
-        return Message(messages.MESSAGE_TYPE_HEARTBEAT, run=self.run, life=self.life)
+    def heartbeat(self, report: Mapping[str, Any] | None = None) -> Message:
+        """Give a sign of life, and say how this collector is."""
+        said = {**(report or {}), "collected": self.collected, "queue": self.unconfirmed}
+        return Message(messages.MESSAGE_TYPE_HEARTBEAT, "", said, run=self.run, life=self.life)
 
     def goodbye(self, *, ended: bool) -> Message:
         """Leave, by the distributor's END or without."""

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from zmqpipeline.delivery.batch import Batch
     from zmqpipeline.delivery.ledger import Ledger
+    from zmqpipeline.delivery.peer import Peer
     from zmqpipeline.delivery.ports import Journal
-    from zmqpipeline.delivery.roster import Peer, Roster
+    from zmqpipeline.delivery.roster import Roster
 
 #: so many workers are remembered that a returning process may be one of
 _REMEMBERED = 1000

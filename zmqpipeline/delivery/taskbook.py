@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import enum
 import math
+from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.admission import SAY_INTERVAL
 from zmqpipeline.delivery.gate import Gate
 from zmqpipeline.delivery.handout import Handout
+from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.delivery.ledger import COLLECTOR, Ledger
 from zmqpipeline.delivery.news import Fate, News
 from zmqpipeline.delivery.overdue import Overdue
 from zmqpipeline.delivery.overtime import Overtime
+from zmqpipeline.delivery.peer import Peer
 from zmqpipeline.delivery.ports import NO_JOURNAL
-from zmqpipeline.delivery.roster import Peer, Roster
+from zmqpipeline.delivery.reports import MOST_FAILURES, FailedAttempt, failed_attempt, reported
+from zmqpipeline.delivery.roster import Roster
 from zmqpipeline.delivery.suspicion import Suspicion
 from zmqpipeline.wire import messages
 from zmqpipeline.wire.envelope import ENVELOPE_BYTES, Message
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zmqpipeline.delivery.batch import Batch
+    from zmqpipeline.delivery.intervals import Range
     from zmqpipeline.delivery.ports import Journal, Link, Options, PastTask, Source
 
 
@@ -82,6 +87,10 @@ class TaskBook:
             ledger, name, source.max_worker_deaths, lambda *who: self.ends.get(who, ""), journal
         )
         self.failed = 0
+        #: the last attempts that failed, for whoever watches
+        self.failures: deque[FailedAttempt] = deque(maxlen=MOST_FAILURES)
+        #: from hand-out to acknowledgement: the seconds of the tasks that were looked at, and their number
+        self.latencies = (0.0, 0)
         self.stopping = False  #: whether workers are told to go before everything is done
         self._link = link
         self._run = run
@@ -152,6 +161,7 @@ class TaskBook:
     def acknowledge(self, message: Message, now: float) -> int:
         """Take in an ACK of the collector; tell how many tasks it newly settles."""
         self.overdue.acknowledged(now)
+        self._clock(message.ids, now)
         count = self.ledger.settle(message.ids or ())
         if not count:
             return 0  # the task has heard of these
@@ -295,8 +305,17 @@ class TaskBook:
         if self.roster.ending:
             self.roster.end_peer(peer)
 
+    def _clock(self, ids: list[Range] | None, now: float) -> None:
+        """Measure how long the first of some tasks took; those with it were handed out with it, or later."""
+        batch = self.ledger.find(ids[0][0]) if ids else None
+        if batch is not None:
+            seconds, count = self.latencies
+            self.latencies = seconds + now - batch.given_at, count + 1
+
     def _on_heartbeat(self, peer: Peer, message: Message, now: float) -> None:
         """Note which tasks a worker has finished: those that it was sent and does not hold."""
+        if message.data:
+            peer.report = reported(message.data)
         if message.held is None or message.number is None:
             return
         self.overdue.unheld(peer.address, message.number, message.held, now)
@@ -335,6 +354,7 @@ class TaskBook:
         self._journal.tried(self.name, batch.first, batch.failures, batch.deaths)
         if batch.failures < self.source.max_attempts and error.get("retry", True) is not False:
             batch.shunned = batch.holder
+            self.failures.append(failed_attempt(self.name, batch, error, now, self.peers))
             delay = self.source.retry_delay * 2 ** (batch.failures - 1)
             batch.not_before = now + delay * self._options.jitter()
             self._take_back([batch])
@@ -344,6 +364,7 @@ class TaskBook:
 
     def _fail(self, batch: Batch, now: float) -> None:
         """Let the collector know that a task has failed for good."""
+        self.failures.append(failed_attempt(self.name, batch, batch.error, now, self.peers, final=True))
         self.ledger.leave(batch, COLLECTOR)
         self.overdue.failed(batch, now)
 
@@ -351,9 +372,12 @@ class TaskBook:
         """Take back what a worker has not begun; with a credit of 0, also what crosses its message."""
         void = (message.order or 0) if message.credit == 0 else 0
         self.roster.credit(peer, message)
-        for batch in self.ledger.held_by(peer.address):
+        held = self.ledger.held_by(peer.address)
+        returned = Intervals(message.ranges if held else ())  # sorted, as there may be as many as it likes
+        for batch in held:
             if batch.number <= (message.number or 0):
-                self.ledger.take_back(batch, message.ranges)
+                kept = Intervals(returned.missing(batch.first, batch.count))
+                self.ledger.take_back(batch, kept.missing(batch.first, batch.count))
             elif batch.order < void:  # not by the order of arrival: a later credit may have overtaken this
                 self._take_back([batch])
 

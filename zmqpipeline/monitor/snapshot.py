@@ -15,17 +15,34 @@ Phase = Literal["waiting", "running", "complete", "stopping", "ended"]
 State = Literal["starting", "idle", "working", "silent", "lost", "left"]
 
 
-class Process(TypedDict):
-    """What every process tells of itself; a figure that a system does not give is None."""
+class Report(TypedDict, total=False):
+    """What a worker or a collector says of itself with its heartbeat; see :class:`Figures`."""
 
-    host: str
-    pid: int | None
+    memory: int | None
+    cpu: float | None
+    lag: float | None
+    done: int  #: of a worker: tasks that it has done, failures included
+    failed: int  #: of a worker: attempts that failed
+    collected: int  #: of a collector: results that it has acknowledged in its life
+    queue: int  #: of a collector: acknowledgements that wait to be confirmed
+
+
+class Figures(TypedDict):
+    """How a process is; a figure that its system does not give is None."""
+
     #: resident memory, in bytes
     memory: int | None
     #: processor time in the last interval, 1.0 for one core all the time
     cpu: float | None
     #: how long its loop was not at its sockets in the last interval, at the most, in seconds
     lag: float | None
+
+
+class Process(Figures):
+    """Every process."""
+
+    host: str
+    pid: int | None
 
 
 class Counts(TypedDict):
@@ -62,8 +79,8 @@ class WorkerInfo(Process):
     state: State
     hands: int  #: how many tasks it does at a time
     credit: int  #: how many tasks it has room for
-    in_flight: int  #: handed out to it and not finished
-    done: int  #: finished by it
+    in_flight: int  #: handed out to it and not acknowledged
+    done: int  #: finished by it, failures included
     failed: int  #: attempts that failed with it
     rate: float  #: finished in a second, lately
     heard: float  #: when it was last heard, in seconds before the snapshot

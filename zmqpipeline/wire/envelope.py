@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from zmqpipeline.wire import serializer
+from zmqpipeline.wire.limits import MAX_KEYS
 from zmqpipeline.wire.messages import MESSAGE_TYPE_DATA, MESSAGE_TYPE_EMPTY, MESSAGE_TYPE_FAILURE
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ def names(frame: bytes | memoryview) -> tuple[str | None, str | None]:
     )
     try:
         unpacker.feed(frame)
-        for _ in range(unpacker.read_map_header()):
+        for _ in range(min(unpacker.read_map_header(), MAX_KEYS)):
             key = unpacker.unpack()
             if key in {"run", "life"}:
                 found[key] = unpacker.unpack()
@@ -299,7 +300,7 @@ def cut(body: bytes, skip: int, keep: int) -> bytes:
 
 def _checked(fields: dict[Any, Any]) -> Message | None:
     kind, task = fields.get("type"), fields.get("task", "")
-    if not isinstance(kind, str) or not isinstance(task, str):
+    if not isinstance(kind, str) or not isinstance(task, str) or len(fields) > MAX_KEYS:
         return None
     message = Message(kind, task, fields.get("data", {}))
     for name, value in fields.items():

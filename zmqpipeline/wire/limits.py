@@ -12,6 +12,8 @@ MAX_CONTROL = 2 * 1024 * 1024
 #: a frame of more bytes is not opened before it is known to be of the present run: opened, it may take a
 #: hundred times its size (docs/protocol.rst, Limits)
 UNOPENED = 1024 * 1024
+#: an envelope has no more keys, known or not: to look at each takes longer than to unpack it
+MAX_KEYS = 100
 #: how many workers of one task type, or of one service, are known at a time
 MAX_PEERS = 10_000
 #: how many new ones are met in a second

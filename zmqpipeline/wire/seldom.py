@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -13,8 +14,15 @@ if TYPE_CHECKING:
 #: that is there: newer versions for some 10 000 elements, others for all, so that five bytes stand for half a
 #: gigabyte. What says that it is longer than this is unpacked only after all of its elements were found.
 LONGEST_UNCHECKED = 8192
+#: so many keys of a map may have one hash: tuples of numbers can be made up that all have, and to tell many
+#: of them apart takes minutes for a megabyte. Nobody can do so with a text, nor with many numbers
+_MOST_ALIKE = 100
 #: what msgpack says of one that is longer than it may be
 _TOO_LONG = "exceeds max_"
+
+
+class UnreadableError(ValueError):
+    """Raised by what unpacks an extension type; to unpack the value around it once more would not help."""
 
 
 def unpack_again(unpack: Callable[..., Any], packed: bytes | bytearray | memoryview, error: Exception) -> Any:
@@ -39,7 +47,7 @@ def unpack_again(unpack: Callable[..., Any], packed: bytes | bytearray | memoryv
 
     """
     options: dict[str, Any] = {}
-    while True:
+    while not isinstance(error, UnreadableError):
         if isinstance(error, TypeError) and "object_pairs_hook" not in options:
             options["object_pairs_hook"] = _with_tuple_keys
             options.setdefault("max_map_len", LONGEST_UNCHECKED)  # with a hook, a map begins as an array
@@ -47,11 +55,23 @@ def unpack_again(unpack: Callable[..., Any], packed: bytes | bytearray | memoryv
             check_complete(packed)
             options["max_array_len"] = options["max_map_len"] = len(packed)
         else:
-            raise error
+            break
         try:
             return unpack(packed, **options)
         except Exception as another:  # noqa: BLE001 - what msgpack raises for hostile bytes is many things
             error = another
+    raise error
+
+
+def unpack_at_once(unpack: Callable[..., Any], packed: bytes) -> Any:
+    """Unpack whatever is valid, in one go, which is slower but for what is seldom.
+
+    For what is inside of something that may be unpacked again: if each level tried twice, sixteen of them
+    would take as long as 65 536.
+    """
+    check_complete(packed)
+    most = len(packed)
+    return unpack(packed, object_pairs_hook=_with_tuple_keys, max_array_len=most, max_map_len=most)
 
 
 def check_complete(packed: bytes | bytearray | memoryview) -> None:
@@ -62,7 +82,10 @@ def check_complete(packed: bytes | bytearray | memoryview) -> None:
 
 
 def _with_tuple_keys(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    return {_as_tuple(key) if isinstance(key, list) else key: value for key, value in pairs}
+    keys = [_as_tuple(key) if isinstance(key, list) else key for key, _ in pairs]
+    if len(keys) > _MOST_ALIKE and max(Counter(map(hash, keys)).values()) > _MOST_ALIKE:
+        raise ValueError(f"more than {_MOST_ALIKE} keys of a map have one hash")
+    return dict(zip(keys, (value for _, value in pairs), strict=True))
 
 
 def _as_tuple(key: list[Any]) -> tuple[Any, ...]:

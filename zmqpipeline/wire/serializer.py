@@ -20,7 +20,7 @@ import msgpack
 from zmqpipeline.errors import DeclarationError, SerializationError
 from zmqpipeline.wire import extensions
 from zmqpipeline.wire.explain import explain as _explain
-from zmqpipeline.wire.seldom import LONGEST_UNCHECKED, check_complete, unpack_again
+from zmqpipeline.wire.seldom import LONGEST_UNCHECKED, UnreadableError, unpack_again, unpack_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -210,8 +210,11 @@ def deserialize(packed: bytes | bytearray | memoryview) -> Any:
 
 def _not_readable(error: Exception) -> ValueError:
     """Make the one error of :func:`deserialize` out of msgpack's and Python's own."""
-    reason = "nested too deep" if type(error).__name__ == "StackError" else str(error)
-    return ValueError(f"cannot deserialize: {reason or type(error).__name__}")
+    return ValueError(f"cannot deserialize: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    return "nested too deep" if type(error).__name__ == "StackError" else str(error) or type(error).__name__
 
 
 def register_type(cls: type[T], name: str, encode: Callable[[T], Any], decode: Callable[[Any], T]) -> None:
@@ -323,15 +326,18 @@ def decoder(code: int, payload: bytes) -> Any:
     """
     decode = _DECODERS.get(code)
     if decode is None:
-        raise ValueError(f"extension type {code} is unknown")
-    return decode(bytes(payload))
+        raise UnreadableError(f"extension type {code} is unknown")
+    try:
+        return decode(bytes(payload))
+    except Exception as error:
+        raise UnreadableError(_reason(error)) from error
 
 
 def _decode_registered(payload: bytes) -> Any:
     with _one_level_down():
-        if of_thread.nesting > 1:  # the levels add up, so that only the first one may be false
-            check_complete(payload)
-        pair = deserialize(payload)
+        # the lengths of all levels add up, and the times that they are unpacked multiply: so all but the
+        # first one are checked before, and unpacked once
+        pair = deserialize(payload) if of_thread.nesting == 1 else unpack_at_once(unpack, payload)
         if type(pair) is not list or len(pair) != 2 or type(pair[0]) is not str:
             raise ValueError("a registered object is an array of its type's name and a value")
         name, value = pair

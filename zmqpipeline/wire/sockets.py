@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import zmq
 import zmq.backend
 
-from zmqpipeline.wire import refusal
+from zmqpipeline.wire import memory, refusal
 from zmqpipeline.wire.limits import MAX_MESSAGE_SIZE
 
 if TYPE_CHECKING:
@@ -128,12 +128,12 @@ def connect(socket: zmq.Socket[bytes], address: str, credentials: Credentials | 
     address
         where the role binds
     credentials
-        the keys to show there, if this goes over the network; None if there are none
+        the keys to show there; None if there are none
 
     """
     if "[" in address:
         socket.ipv6 = True
-    if credentials is not None and address.startswith("tcp:"):
+    if credentials is not None:
         from zmqpipeline.wire import curve  # noqa: PLC0415 - who has no keys need not load it
 
         curve.show(socket, credentials)
@@ -286,7 +286,10 @@ def send(socket: zmq.Socket[bytes], frames: list[bytes]) -> None:
     for frame in frames[:-1]:
         _send(socket, frame, _MORE)
     last = frames[-1]
-    _send(socket, last, _LAST, len(last) < COPIED)
+    is_small = len(last) < COPIED
+    if not is_small:
+        memory.keep()
+    _send(socket, last, _LAST, is_small)
     _yield()
 
 
@@ -312,7 +315,10 @@ def receive_one(socket: zmq.Socket[bytes]) -> list[Frame] | None:
 
 def seen(frame: zmq.Frame) -> Frame:
     """Look at what is in a frame: at a copy, or, if it is large, where libzmq has it."""
-    return frame.bytes if len(frame) < COPIED else frame.buffer
+    if len(frame) < COPIED:
+        return frame.bytes
+    memory.keep()
+    return frame.buffer
 
 
 def receive(socket: zmq.Socket[bytes], most: int) -> Iterator[list[Frame]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import socket as plain
 import threading
 from typing import TYPE_CHECKING, Protocol
@@ -52,10 +53,8 @@ class Domain:
 
     Attributes
     ----------
-    refused
-        how many connections were refused
     last_key
-        the public key of the last of them, or ``''``
+        the public key that was refused last, or ``''``
     problem
         why nobody could be let in the last time, in a sentence, or ``''``
 
@@ -63,7 +62,6 @@ class Domain:
 
     def __init__(self, name: str, allowed: AllowList, handler: Handler) -> None:
         self.name = name
-        self.refused = 0
         self.last_key = ""
         self.problem = ""
         self._allowed = allowed
@@ -72,26 +70,26 @@ class Domain:
     def judge(self, mechanism: bytes, credentials: list[bytes]) -> tuple[bytes, bytes, bytes]:
         """Decide about one connection; return the status, a text and the name of who it is."""
         if mechanism != b"CURVE" or len(credentials) != 1 or len(credentials[0]) != _KEY_LENGTH:
-            self.refused += 1
             return _REFUSED, b"a CURVE key is needed", b""
         key = z85.encode(credentials[0]).decode("ascii")
         try:
             name = self._allowed.name_of(key)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the list, nobody gets in
-            self.refused += 1
-            self.problem = str(error)
+            self.problem = str(error) or type(error).__name__
             return _FAILED, b"the list of keys cannot be read", b""
         self.problem = ""
         if name is None:
-            self.refused += 1
             self.last_key = key
             return _REFUSED, b"this key is not authorized", b""
-        return _WELCOME, b"OK", name.encode()
+        return _WELCOME, b"OK", os.fsencode(name)  # it is a file's, so it need not be text
 
     def close(self) -> None:
-        """Let nobody in any more; the last one ends the handler. Again does nothing."""
+        """Let nobody in any more; the last one ends the handler. Again does nothing.
+
+        Nor does it in a process that was forked: what wakes the handler there, wakes the one of the parent.
+        """
         handler, self._handler = self._handler, None
-        if handler is not None:
+        if handler is not None and handler.pid == os.getpid():
             _leave(self, handler)
 
 
@@ -135,18 +133,27 @@ class Handler:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         self._domains: dict[bytes, Domain] = {}
+        self.has_ended = False
+        self.pid = os.getpid()
+        self._reader, self._writer = plain.socketpair()
         self._socket = context.socket(zmq.REP)
+        self._thread = threading.Thread(target=self._serve, name="zap", daemon=True)
+        try:
+            self._begin()
+        except BaseException:
+            self._socket.close()  # the context would wait for it for ever
+            self._reader.close()
+            self._writer.close()
+            raise
+
+    def _begin(self) -> None:
         self._socket.linger = 0
         try:
             self._socket.bind(ENDPOINT)
         except zmq.ZMQError as error:
-            self._socket.close()
             raise SecurityError(
                 "another ZAP handler is in this context: give roles with keys a context of their own"
             ) from error
-        self.has_ended = False
-        self._reader, self._writer = plain.socketpair()
-        self._thread = threading.Thread(target=self._serve, name="zap", daemon=True)
         self._thread.start()
 
     def admit(self, allowed: AllowList) -> Domain:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmqpipeline
 from zmqpipeline import EndpointAddress, TaskType
+from zmqpipeline.monitor.client import MonitorClient
 
 if TYPE_CHECKING:
     from zmqpipeline.bench.seat import Post
@@ -24,7 +25,16 @@ def hand_out(
     results, acks = EndpointAddress(where["results"]), EndpointAddress(where["acks"])
     role = zmqpipeline.Distributor(results, acks, tasks=list(tasks), journal=journal)
     role.keys = where.get("keys")
+    if "monitor" in where:
+        role.monitor_endpoint = EndpointAddress(where["monitor"])
     run(role, post)
+
+
+def watch(_post: Post, where: dict[str, str]) -> None:
+    """Have oneself told once a second how the run is, until it ends, as ``zmqpipeline top`` does."""
+    with MonitorClient(where["monitor"]) as client:
+        for _ in client.stream():
+            pass
 
 
 def single(post: Post, where: dict[str, str], kind: str) -> Any:

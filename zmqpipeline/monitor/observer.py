@@ -1,0 +1,253 @@
+"""Looks at a distributor's books, and tells what it sees: makes snapshots, decides nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from zmqpipeline.delivery.batch import NOBODY
+from zmqpipeline.delivery.news import Fate
+from zmqpipeline.delivery.taskbook import Phase as BookPhase
+from zmqpipeline.monitor.pace import Pace
+from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION
+
+if TYPE_CHECKING:
+    from zmqpipeline.delivery.dispatch import Dispatch
+    from zmqpipeline.delivery.news import News
+    from zmqpipeline.delivery.peer import Peer
+    from zmqpipeline.delivery.reports import FailedAttempt
+    from zmqpipeline.delivery.taskbook import TaskBook
+    from zmqpipeline.monitor.snapshot import (
+        CollectorInfo,
+        Counts,
+        FailureInfo,
+        Figures,
+        Phase,
+        Report,
+        Snapshot,
+        State,
+        TaskInfo,
+        WorkerInfo,
+    )
+
+#: how often it looks, in seconds
+INTERVAL = 1.0
+#: of those that have gone, so many are shown, and so many failures
+MOST_GONE = MOST_SHOWN = 50
+#: of the texts of a failure, so many characters: a snapshot is for a screen
+_MOST_TEXT, _MOST_TRACEBACK = 1000, 4000
+
+_PHASES: dict[BookPhase, Phase] = {
+    BookPhase.WAITING: "waiting",
+    BookPhase.OPEN: "running",
+    BookPhase.COMPLETE: "complete",
+}
+
+
+class Observer:
+    """Watches one run.
+
+    Parameters
+    ----------
+    run
+        its id
+    dispatch
+        the books
+    now
+        when the distributor began, on the clock of :meth:`look`
+
+    """
+
+    def __init__(self, run: str, dispatch: Dispatch, now: float) -> None:
+        self._run = run
+        self._dispatch = dispatch
+        self._began = now
+        self._looked_at = -INTERVAL
+        self._paces: dict[Any, Pace] = {}
+        self._known: dict[bytes, tuple[TaskBook, Peer]] = {}
+        self._lost: set[bytes] = set()
+        self._gone: deque[WorkerInfo] = deque(maxlen=MOST_GONE)
+
+    def note(self, news: News) -> None:
+        """Take in what has become of a worker."""
+        if news.fate is Fate.LOST:
+            self._lost.add(news.peer.address)
+
+    def look(self, now: float, wall: float) -> None:
+        """Look at the counters, if that is due.
+
+        Parameters
+        ----------
+        now
+            on the monotonic clock, in seconds
+        wall
+            the same as a Unix time
+
+        """
+        if now - self._looked_at < INTERVAL:
+            return
+        self._looked_at = now
+        self._pace(None).look(now, self._dispatch.acknowledged)
+        self._pace("collector").look(now, self._dispatch.collector_report.get("collected", 0))
+        there: dict[bytes, tuple[TaskBook, Peer]] = {}
+        for book in self._dispatch.books.values():
+            self._pace(book.name).look(now, len(book.ledger.settled), *book.latencies)
+            for peer in book.peers.values():
+                there[peer.address] = book, peer
+                self._pace(peer.address).look(now, peer.report.get("done", 0))
+        for address in self._known.keys() - there.keys():
+            book, peer = self._known[address]
+            gone = self._worker(book, peer, now, wall)
+            gone["state"], gone["since"] = "lost" if address in self._lost else "left", wall
+            gone["credit"] = gone["in_flight"] = 0
+            gone["rate"] = 0.0
+            self._gone.appendleft(gone)
+            self._paces.pop(address, None)
+        self._known = there
+        self._lost.clear()
+
+    def snapshot(self, now: float, wall: float, own: Report, *, ended: bool = False) -> Snapshot:
+        """Tell how the run is.
+
+        Parameters
+        ----------
+        now, wall
+            as for :meth:`look`
+        own
+            the figures of this process
+        ended
+            whether this is the last snapshot
+
+        """
+        dispatch = self._dispatch
+        self.look(now, wall)
+        books = list(dispatch.books.values())
+        tasks = [self._task(book) for book in books]
+        pid, host = os.getpid(), platform.node()
+        failures = sorted((f for book in books for f in book.failures), key=lambda f: f.at, reverse=True)
+        return {
+            "version": SNAPSHOT_VERSION,
+            "run": self._run,
+            "time": wall,
+            "uptime": now - self._began,
+            "phase": "ended" if ended else self._phase(),
+            "waits_for": [] if dispatch.ended_at is not None else dispatch.waits_for(),
+            "latency": self._latency(*(book.name for book in books)),
+            "distributor": {"host": host, "pid": pid, **_figures(own)},
+            "collector": self._collector(),
+            "tasks": tasks,
+            "workers": [
+                *(self._worker(book, peer, now, wall) for book in books for peer in book.peers.values()),
+                *self._gone,
+            ],
+            "failures": [_failure(failed, now, wall) for failed in failures[:MOST_SHOWN]],
+            **_sum(tasks),
+            "rate": self._pace(None).rate,
+        }
+
+    def _pace(self, whose: Any) -> Pace:
+        return self._paces.setdefault(whose, Pace())
+
+    def _phase(self) -> Phase:
+        dispatch = self._dispatch
+        if dispatch.ended_at is not None and not dispatch.stopping:
+            return "complete"
+        if dispatch.stopping:
+            return "stopping"
+        return "running" if dispatch.collector_ready and dispatch.metadata is not None else "waiting"
+
+    def _latency(self, *names: str) -> float | None:
+        seconds = sum(self._pace(name).grown(2) for name in names)
+        count = sum(self._pace(name).grown(3) for name in names)
+        return seconds / count if count else None
+
+    def _task(self, book: TaskBook) -> TaskInfo:
+        ledger = book.ledger
+        stopping = self._dispatch.stopping and book.phase is BookPhase.OPEN
+        return {
+            "type": book.name,
+            "phase": "stopping" if stopping else _PHASES[book.phase],
+            "depends": list(book.depends),
+            "total": book.source.total,
+            "workers": len(book.peers),
+            "latency": self._latency(book.name),
+            "handed_out": ledger.handed_out,
+            "in_flight": ledger.open_count,
+            "queued": ledger.holds(NOBODY),
+            "acknowledged": len(ledger.settled),
+            "failed": book.failed,
+            "redelivered": book.handout.redelivered,
+            "rate": self._pace(book.name).rate,
+        }
+
+    def _worker(self, book: TaskBook, peer: Peer, now: float, wall: float) -> WorkerInfo:
+        info, held = peer.info, book.ledger.holds(peer.address)
+        state: State = "working" if held else "idle"
+        if peer.suspect:
+            state = "silent"
+        elif not peer.started or not (peer.order or peer.credit or peer.lockstep):
+            state = "starting"
+        return {
+            "id": peer.address.decode("ascii", "backslashreplace"),
+            "task": book.name,
+            "name": info.get("name", ""),
+            "host": info.get("host", "?"),
+            "pid": info.get("pid"),
+            "state": state,
+            "hands": info.get("hands", 1),
+            "credit": peer.credit,
+            "in_flight": held,
+            "done": peer.report.get("done", 0),
+            "failed": peer.report.get("failed", 0),
+            "rate": self._pace(peer.address).rate,
+            "heard": max(0.0, now - peer.heard),
+            "since": wall - (now - peer.came),
+            **_figures(peer.report),
+        }
+
+    def _collector(self) -> CollectorInfo | None:
+        dispatch = self._dispatch
+        if dispatch.life is None:
+            return None
+        info, report = dispatch.collector_info, dispatch.collector_report
+        state: State = "working" if dispatch.open_count else "idle"
+        if dispatch.collector_ended:
+            state = "left"
+        elif not dispatch.collector_ready:
+            state = "lost" if dispatch.collector_away else "starting"
+        return {
+            "name": info.get("name", ""),
+            "host": info.get("host", "?"),
+            "pid": info.get("pid"),
+            "state": state,
+            "collected": report.get("collected", 0),
+            "queue": report.get("queue", 0),
+            "rate": self._pace("collector").rate,
+            **_figures(report),
+        }
+
+
+def _figures(said: Report | dict[str, Any]) -> Figures:
+    return {"memory": said.get("memory"), "cpu": said.get("cpu"), "lag": said.get("lag")}
+
+
+def _sum(tasks: list[TaskInfo]) -> Counts:
+    names = ("handed_out", "in_flight", "queued", "acknowledged", "failed", "redelivered", "rate")
+    return {name: sum(task[name] for task in tasks) for name in names}  # type: ignore[return-value, literal-required]
+
+
+def _failure(failed: FailedAttempt, now: float, wall: float) -> FailureInfo:
+    error = failed.error
+    return {
+        "time": wall - (now - failed.at),
+        "task": failed.task,
+        "id": failed.id,
+        "attempt": failed.attempt,
+        "final": failed.final,
+        "type": str(error.get("type", "")),
+        "text": str(error.get("text", ""))[:_MOST_TEXT],
+        "traceback": str(error.get("traceback", ""))[-_MOST_TRACEBACK:],
+        "worker": failed.who,
+    }
