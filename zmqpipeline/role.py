@@ -82,7 +82,7 @@ class Role:
     _stopper: Stopper | None = None
     _stop_requested = RUNNING
     _announced = _look_at = 0.0
-    _strays, _strays_at, _owner = 0, 0.0, 0
+    _strays, _strays_at, _owner, _pid = 0, 0.0, 0, 0
     #: around calls of the program's methods: the second signal interrupts what runs inside
     _user_code = UserCode()
 
@@ -129,7 +129,7 @@ class Role:
         stopper.level = self._stop_requested
         self._user_code = stopper.user_code
         self._stop_descriptor = stopper.fileno()
-        self._owner = threading.get_ident()
+        self._owner, self._pid = threading.get_ident(), os.getpid()
         self._is_main = threading.current_thread() is threading.main_thread()
         self._sockets: list[Socket] = []
         self._bindings: list[binding.Binding] = []
@@ -169,6 +169,8 @@ class Role:
         Called from another thread than the one in :meth:`run`, it asks that one to stop: sockets have
         one owner.
         """
+        if self._pid != os.getpid():  # a fork: all is its parent's, and ZeroMQ's sockets never answer here
+            self._stopper = None
         if self._stopper is None:
             return
         if self._owner != threading.get_ident():

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import zmq
 
-from tests.roles.pipelines import Pipeline, eventually, run_all, running
+import zmqpipeline
+from tests.roles.pipelines import GUARD, Pipeline, eventually, run_all, running
 from zmqpipeline import messages
 from zmqpipeline.role import Role
 from zmqpipeline.wire import envelope, sockets
@@ -109,3 +112,47 @@ def test_a_dependent_task_begins_when_what_is_before_it_has_failed() -> None:
     assert [name for name, *_ in keeper.failures] == ["FAILS"] * 5
     assert distributor.failures == 5
     assert keeper.finished == [5]
+
+
+FORKS = """
+import os
+import signal
+import sys
+import zmqpipeline
+from zmqpipeline import EndpointAddress
+
+class Keeps(zmqpipeline.Collector):
+    endpoint = EndpointAddress("ipc://results.ipc")
+    ack_endpoint = EndpointAddress("ipc://acks.ipc")
+
+    def handle_collection(self, data, task_type, msgtype):
+        pass
+
+def forks(event):
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)
+        sys.exit(7)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), sorted(os.listdir()))
+    role.stop()
+
+role = Keeps()
+role.on_event = forks
+role.run()
+print("ended", os.listdir())
+"""
+
+
+def test_a_process_that_is_forked_ends_and_leaves_all_to_its_parent() -> None:
+    """It unwinds through run(), which closes what is its parent's."""
+    path = os.pathsep.join([str(Path(zmqpipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=GUARD,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    files = ["acks.ipc", "acks.ipc.lock", "results.ipc", "results.ipc.lock"]
+    assert done.stdout.splitlines() == [f"7 {files}", "ended []"], done.stderr

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.ledger import COLLECTOR
+from zmqpipeline.delivery.news import Digest
 from zmqpipeline.delivery.peer import introduced
 from zmqpipeline.delivery.ports import NO_JOURNAL
 from zmqpipeline.delivery.reports import reported
@@ -31,8 +32,6 @@ FAREWELL = 2.0
 REUNION = 1.0
 #: while there is something to hand out, one confirmation is for so many ACKs
 CONFIRM_AFTER = 16
-#: so many news are told from one tick to the next: who connects and goes all the time must not flood the log
-MOST_NEWS = 100
 #: a run without tasks waits so long for a collector that it could end, in seconds
 NO_TASKS_WAIT = 0.5
 
@@ -90,8 +89,8 @@ class Dispatch:
         self._end_sent = False
         self._end_due = True
         self.collector_ended = False  #: it has finished, or is not waited for
-        self._ticked = self._told_at = 0.0
-        self._told = 0  #: how many news were told since the last tick
+        self._ticked = 0.0
+        self._digest = Digest()
         self._begun = math.inf  #: until it begins
         self._farewell: float | None = None
 
@@ -147,11 +146,7 @@ class Dispatch:
         found = [news for book in self.books.values() for news in book.news]
         for book in self.books.values():
             book.news.clear()
-        if self._told_at != self._ticked:
-            self._told_at, self._told = self._ticked, 0
-        room = max(0, MOST_NEWS - self._told)
-        self._told += len(found)
-        return found[:room]
+        return self._digest.of(found, self._ticked)
 
     def process_ended(self, host: str, pid: int) -> None:
         """Take back what the workers of a process had: whoever started it has seen it end."""

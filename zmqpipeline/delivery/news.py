@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from zmqpipeline.delivery.peer import Peer
+from zmqpipeline.delivery.peer import Peer
+
+#: so many news are told in so many seconds
+MOST_NEWS, NEWS_INTERVAL = 100, 60.0
 
 
 class Fate(enum.Enum):
@@ -29,6 +31,12 @@ class Fate(enum.Enum):
     NARROW = (
         "a worker of {task} ({who}) takes messages of at most {count} bytes, fewer than it may be sent: "
         "set max_message_size of both alike"
+    )
+
+    #: who connects and goes all the time must not flood the log
+    MORE = (
+        "nothing was said of {count} more workers that were lost, connected again or stood still: "
+        "if they are not yours, somebody connects all the time and goes"
     )
 
     #: there are as many as there may be
@@ -57,3 +65,22 @@ class News:
 
     def __str__(self) -> str:
         return self.fate.value.format(task=self.task, who=self.peer.who, count=self.count)
+
+
+class Digest:
+    """Makes of news what a log can bear: the first of very many, and then how many there were besides."""
+
+    def __init__(self) -> None:
+        self._since = -math.inf
+        self._count = 0
+
+    def of(self, news: list[News], now: float) -> list[News]:
+        """Choose what is told of some news."""
+        summary = []
+        if now - self._since >= NEWS_INTERVAL:
+            if self._count > MOST_NEWS:
+                summary.append(News(Fate.MORE, "", Peer(b""), self._count - MOST_NEWS))
+            self._since, self._count = now, 0
+        room = max(0, MOST_NEWS - self._count)
+        self._count += len(news)
+        return summary + news[:room]

@@ -74,7 +74,7 @@ class Desk:
             if now > watcher.until:
                 del self._watchers[address]
             elif now >= watcher.due:
-                watcher.due = max(watcher.due + watcher.every, now)
+                watcher.due = now + watcher.every
                 self._tell(address, self._snapshot(now))
 
     def close(self, now: float) -> None:
@@ -100,7 +100,7 @@ class Desk:
 
     def _snapshot(self, now: float) -> bytes:
         """Pack a snapshot; one that was packed a moment ago will do."""
-        if not self._packed or now - self._packed_at >= SHORTEST:
+        if not self._packed or now - self._packed_at >= 0.9 * SHORTEST:
             self._packed, self._packed_at = self._pack(now), now
         return self._packed
 
