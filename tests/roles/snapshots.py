@@ -22,7 +22,7 @@ from zmqpipeline.monitor.snapshot import (
     TaskInfo,
     WorkerInfo,
 )
-from zmqpipeline.wire import envelope, sockets
+from zmqpipeline.wire import binding, envelope, sockets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -254,10 +254,11 @@ class FakeDistributor:
         ):
             router.linger = router.sndhwm = 0  # what a test says is not lost
             access.lock(router, self.endpoint, context)
-            router.bind(self.endpoint)
+            bound = binding.bind(router, self.endpoint)
             self._bound.set()
             while not self._stopped.is_set():
                 self._turn(router)
+        bound.close()
 
     def _turn(self, router: zmq.Socket[bytes]) -> None:
         if router.poll(10):

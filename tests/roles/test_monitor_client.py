@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -96,7 +98,8 @@ def test_it_says_again_that_it_watches(monkeypatch: pytest.MonkeyPatch) -> None:
         assert fake.asked == [{"every": 0.1}] * len(fake.asked)
 
 
-def test_who_is_gone_is_missed_and_found_again() -> None:
+def test_who_is_gone_is_missed_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ASK_INTERVAL", 1000.0)  # it asks because somebody is there again
     with MonitorClient(HERE) as client:
         stream = client.stream(0.1)
         with FakeDistributor(HERE, make_snapshot(run="first")):
@@ -207,6 +210,17 @@ def test_a_snapshot_with_many_workers_comes_whole() -> None:
     many = make_snapshot(workers=[make_worker(id=str(number)) for number in range(3000)])
     with FakeDistributor(HERE, many), MonitorClient(HERE, timeout=GUARD) as client:
         assert client.snapshot() == many
+
+
+def test_the_documented_program_works(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[2] / "docs" / "monitoring.rst"
+    if not page.exists():
+        pytest.skip("only a checkout has the documentation")
+    _, _, block = page.read_text(encoding="utf-8").partition(".. code-block:: python\n\n")
+    program = textwrap.dedent(block[: block.index("\n\nA snapshot is")])
+    with FakeDistributor(HERE, make_snapshot(phase="ended")):
+        exec(compile(program, page, "exec"), {})  # noqa: S102 - it is ours
+    assert capsys.readouterr().out == "400 done, 50.0 per second\n"
 
 
 # -- keys -------------------------------------------------------------------------

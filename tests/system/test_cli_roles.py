@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zmqpipeline import EndpointAddress, ServiceClient, TaskType
 
-from .apps import SERVICE, two_tasks
+from .apps import BUSY, SERVICE, two_tasks
 from .test_cli_run import expected, results
 
 if TYPE_CHECKING:
@@ -41,6 +41,17 @@ def test_roles_that_are_started_one_by_one_do_the_work(command: Command) -> None
     assert started[0].out == started[1].out == ["{'what': 'is known'}"]
     assert started[4].err[-1].startswith("zmqpipeline: done: 80 handed out, 80 acknowledged, 0 failed")
     command.assert_clean()
+
+
+def test_a_distributor_that_is_started_alone_says_how_far_it_is(command: Command) -> None:
+    command.write("app.py", two_tasks(execution=BUSY).replace("    n = 0\n", "    n = 0\n    total = N\n"))
+    for role in (["worker", "app.py", "Does"], ["worker", "app.py", "DoesMore"], ["collector", "app.py"]):
+        command.start(*role)
+    run = command.start("distributor", "app.py")
+    run.wait_for(r"^zmqpipeline: 0 of 80 \(0%\), 0 failed, 0/s, \d workers?$")
+    command.write("go", "")
+    assert [started.finish() for started in command.running] == [0] * 4, run.output
+    assert run.err[-1].startswith("zmqpipeline: done: 80 handed out, 80 acknowledged, 0 failed")
 
 
 def test_options_move_a_file_to_other_addresses(command: Command, free_port: Callable[[], int]) -> None:

@@ -108,6 +108,20 @@ def test_lines_of_many_processes_are_whole_and_say_whose_they_are(command: Comma
     assert not [line for line in run.out if not re.match(r"^\w+\[\d+\] ", line)]
 
 
+def test_what_a_program_does_with_progress_it_does_under_the_command_as_well(command: Command) -> None:
+    distributor = """
+from zmqpipeline import Distributor
+made = Distributor(
+    Keeps.endpoint, Keeps.ack_endpoint, on_progress=lambda done: print("progress", done.acknowledged)
+)
+"""
+    command.write("app.py", two_tasks() + distributor)
+    code, run = command.run("run", "app.py", "-w", "1")
+    assert code == 0, run.output
+    assert re.fullmatch(r"made\[\d+\] progress 80", [line for line in run.out if "progress" in line][-1])
+    assert SUMMARY.match(run.err[-1])
+
+
 def test_failed_tasks_end_a_run_with_1(command: Command) -> None:
     raises = "if data['n'] == 3: raise ValueError('three')"
     command.write(

@@ -55,6 +55,15 @@ def test_a_terminal_shows_a_bar(command: Command) -> None:
     command.assert_clean()
 
 
+def test_with_totals_the_bar_has_a_percentage_and_the_time_that_is_left(command: Command) -> None:
+    text = two_tasks(execution="time.sleep(0.05)").replace("    n = 0\n", "    n = 0\n    total = N\n")
+    command.write("app.py", text)
+    code, written = on_terminal(command, "run", "app.py", "-w", "1", env={"TERM": "xterm", "COLUMNS": "80"})
+    assert code == 0, written
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "\n")
+    assert re.search(r"━+ +\d+ of 80 \(\d+%\), \d+:\d\d left, 0 failed, \d+/s, \d workers?", plain), plain
+
+
 def test_a_terminal_shows_what_is_being_measured_and_then_the_table(command: Command) -> None:
     env = {"TERM": "xterm", "COLUMNS": "160"}
     code, written = on_terminal(command, "bench", "start", "--quick", env=env)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
+from typing import get_args
 
-import click
 import pytest
 
 import zmqpipeline
-from tests.pages import blocks
-from tests.system.reader import commands
-from tests.system.test_cli_run import SUMMARY
 from zmqpipeline import access
 from zmqpipeline.bench.tour import WORKLOADS
-from zmqpipeline.cli import build, logs, roles
-from zmqpipeline.cli.app import group
+from zmqpipeline.cli import build, logs, watching
 from zmqpipeline.cli.bench import bench
+from zmqpipeline.cli.dashboard import dashboard
 from zmqpipeline.cli.endpoints import OVERRIDES
 from zmqpipeline.cli.exits import Exit
 from zmqpipeline.cli.keys import keys
 from zmqpipeline.cli.program import ROLES
+from zmqpipeline.cli.status import status
+from zmqpipeline.cli.top import top
+from zmqpipeline.monitor.snapshot import State
 
 PAGE = Path(__file__).parents[2] / "docs" / "command.rst"
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="only a checkout has the documentation")
@@ -51,41 +50,20 @@ def test_every_command_option_and_variable_is_named() -> None:
     assert all(f"``{level}``" in text for level in logs.LEVELS)
 
 
-def takes(words: list[str]) -> set[str]:
-    """List the options of a command of the command, whose names these words begin with."""
-    if words[0] in ROLES:
-        return set(roles._parser(words[0])._option_string_actions)
-    command: click.Command = group
-    for word in words:
-        if not isinstance(command, click.Group):
-            break
-        command = command.commands[word]
-    return {option for parameter in command.params for option in parameter.opts}
+def test_what_watches_a_run_is_described() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert watching.VARIABLE in text
+    for command in (status, top, dashboard):
+        _, _, section = text.partition(f"\nzmqpipeline {command.name}\n===")
+        usage = section[: section.index("\n\n", section.index(f"    zmqpipeline {command.name} "))]
+        options = [option for parameter in command.params for option in parameter.opts if option[0] == "-"]
+        assert options
+        assert [option for option in options if f"[{option}" not in usage] == []
 
 
-def test_each_synopsis_is_that_of_the_command() -> None:
-    texts = [found.text for found in blocks(PAGE) if found.language == "text"]
-    summaries = [text for text in texts if text.startswith("zmqpipeline: ")]
-    assert all(SUMMARY.fullmatch(text) for text in summaries)
-    shown = 0
-    for text in texts:
-        for line in re.sub(r"\n +", " ", re.sub(r"(?m)^ +", "    ", text)).split("zmqpipeline ")[1:]:
-            words = re.match(r"[a-z-]+(?: [a-z]+\b)?", re.sub(" +", " ", line))
-            assert words is not None, line
-            unknown = set(re.findall(r"(?<!\S)\[?(-{1,2}[a-z][a-z-]*)", line)) - takes(words[0].split())
-            assert unknown == set(), line
-            shown += 1
-    assert shown >= 12
-
-
-def test_the_measurements_can_be_repeated() -> None:
-    page = blocks(PAGE.parent / "performance.rst")
-    lines = [typed.command for found in page if found.language == "console" for typed in commands(found)]
-    assert len(lines) == 3
-    for line in lines:
-        _, name, *arguments = shlex.split(line)
-        assert name == "bench"
-        bench.make_context("bench", arguments).close()  # it raises for what the command does not take
+def test_every_state_of_a_worker_is_explained() -> None:
+    text = PAGE.with_name("monitoring.rst").read_text(encoding="utf-8")
+    assert [state for state in get_args(State) if f"\n``{state}``" not in text] == []
 
 
 def test_every_workload_and_option_of_bench_is_named() -> None:

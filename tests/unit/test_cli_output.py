@@ -59,6 +59,16 @@ def test_progress_is_said_when_there_is_news_and_not_too_often(capfd: pytest.Cap
     assert capfd.readouterr().err == ""
 
 
+def test_with_a_total_it_is_said_how_much_is_left(capfd: pytest.CaptureFixture[str]) -> None:
+    output = Output()
+    output.counted(Statistics(10, 4, 0, 0, 1), 1.0, 100)
+    output.tick(1.0)
+    assert capfd.readouterr().err == "zmqpipeline: 4 of 100 (4%), 0 failed, 0/s, 1 worker\n"
+    output.counted(Statistics(20, 8, 1, 0, 2), 2.0, 100)
+    output.tick(6.0)
+    assert capfd.readouterr().err == "zmqpipeline: 8 of 100 (8%), 0:23 left, 1 failed, 4/s, 2 workers\n"
+
+
 def test_that_the_workers_have_gone_is_said_only_if_it_lasts(capfd: pytest.CaptureFixture[str]) -> None:
     output = Output()
     output.counted(Statistics(10, 4, 0, 0, 1), 1.0)

@@ -39,7 +39,7 @@ TESTED = {
     ),
     "docs/command.rst": {
         "console": f"{READER}::test_the_commands_on_the_page_about_them",
-        "text": "tests/unit/test_cli_docs.py::test_each_synopsis_is_that_of_the_command",
+        "text": "tests/unit/test_synopses.py::test_each_synopsis_is_that_of_the_command",
     },
     "docs/concepts.rst": {"python": "tests/system/test_examples.py::test_database"},
     "docs/journal.rst": dict.fromkeys(
@@ -50,7 +50,7 @@ TESTED = {
         "text": "tests/unit/test_testing_docs.py::test_the_line_of_the_history_looks_so",
         "console": "tests/system/test_chaos.py::test_a_hundred_faults_break_no_guarantee",
     },
-    "docs/performance.rst": {"console": "tests/unit/test_cli_docs.py::test_the_measurements_can_be_repeated"},
+    "docs/performance.rst": {"console": "tests/unit/test_synopses.py::test_the_measurements_can_be_repeated"},
     "docs/protocol.rst": {
         "abnf": WORKERS,
         "text": WORKERS,

@@ -11,10 +11,13 @@ from zmqpipeline import __version__, access
 from zmqpipeline.cli import build, exits, logs, roles
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.bench import bench
+from zmqpipeline.cli.dashboard import dashboard
 from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.keys import keys as keys_group
 from zmqpipeline.cli.program import ROLES
+from zmqpipeline.cli.status import status
+from zmqpipeline.cli.top import top
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -99,7 +102,10 @@ def _role_command(name: str) -> click.Command:
 
 
 group.add_command(bench)
+group.add_command(dashboard)
 group.add_command(keys_group)
+group.add_command(status)
+group.add_command(top)
 for _name in ROLES:
     group.add_command(_role_command(_name))
 

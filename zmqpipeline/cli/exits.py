@@ -48,7 +48,7 @@ class Exit(enum.IntEnum):
     CANNOT_BIND = 5
     #: a method of the program raised, or returned what cannot be sent
     USER_CODE = 6
-    #: a peer that was met stayed away for longer than ``peer_timeout``
+    #: a peer that was met stayed away for longer than ``peer_timeout``, or who was asked does not answer
     PEER_TIMEOUT = 7
     #: a process of a run keeps crashing, or one that cannot be started again has died
     PROCESS_LOST = 8

@@ -50,6 +50,7 @@ class Output:
         self._rate = Rate()
         self._statistics = NOTHING
         self._said = NOTHING
+        self._total: int | None = None
         self._said_at = float("-inf")
         self._begun: float | None = None
         #: when the last worker was seen, if there is none: at the end of a run they go first
@@ -69,8 +70,9 @@ class Output:
         """Write a line of what precedes a sentence of the supervisor's own."""
         self._write(sys.stderr.buffer, line)
 
-    def counted(self, statistics: Statistics, now: float) -> None:
-        """Take in how far the distributor is."""
+    def counted(self, statistics: Statistics, now: float, total: int | None = None) -> None:
+        """Take in how far the distributor is, and how many tasks there will be, if that is known."""
+        self._total = total
         if self._statistics.workers and not statistics.workers:
             self._staffed_at = now
         elif statistics.workers:
@@ -92,10 +94,13 @@ class Output:
             return
         if self._statistics != self._said and now - self._said_at >= LINE_INTERVAL:
             self._said, self._said_at = self._statistics, now
-            self.say(progress(self._statistics, self._rate.per_second()))
+            self.say(self._progress())
 
     def close(self) -> None:
         """Leave the terminal as it was."""
+
+    def _progress(self) -> str:
+        return progress(self._statistics, self._rate.per_second(), self._total)
 
     def _write(self, stream: BinaryIO, line: bytes) -> None:
         if id(stream) in self._broken:
@@ -151,12 +156,14 @@ class BarOutput(Output):
     def _drawing(self) -> RenderableType:
         from rich.table import Table  # noqa: PLC0415
 
-        self._bar.update(completed=self._statistics.acknowledged, total=max(self._statistics.handed_out, 1))
+        # without a total, what is handed out is all that there is to do for the time being
+        total = self._statistics.handed_out if self._total is None else self._total
+        self._bar.update(completed=min(self._statistics.acknowledged, total), total=max(total, 1))
         drawing = Table.grid(padding=(0, 1), expand=True)
         drawing.add_column()
         drawing.add_column(ratio=1)
         drawing.add_column(no_wrap=True)
-        drawing.add_row(self._spinner, self._bar, progress(self._statistics, self._rate.per_second()))
+        drawing.add_row(self._spinner, self._bar, self._progress())
         return drawing
 
     def _write(self, stream: BinaryIO, line: bytes) -> None:

@@ -9,10 +9,11 @@ import sys
 import time
 from typing import NoReturn
 
-from zmqpipeline import Distributor, access
+from zmqpipeline import Distributor, Statistics, access
 from zmqpipeline.cli import build, exits, loading, logs, plan, program
 from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
 from zmqpipeline.cli.exits import Ending, Exit, trimmed_traceback
+from zmqpipeline.cli.output import Output
 from zmqpipeline.cli.starting import StoppedEarly
 from zmqpipeline.cli.summary import summary
 from zmqpipeline.cli.supervised import Supervision
@@ -102,8 +103,7 @@ def _run(command: str, options: argparse.Namespace, supervision: Supervision) ->
 def _distribute(distributor: Distributor, supervision: Supervision) -> int:
     """Run a distributor; tell how far it is, and at the end what it has done."""
     begun = time.monotonic()
-    if supervision.active:
-        distributor.on_progress = lambda statistics: supervision.tell("progress", tally=statistics)
+    _follow(distributor, supervision)
     ended: BaseException | None = None
     try:
         distributor.run()
@@ -115,6 +115,30 @@ def _distribute(distributor: Distributor, supervision: Supervision) -> int:
         if not supervision.active and (done.handed_out or ended is None or isinstance(ended, Stopped)):
             exits.say(summary(done, time.monotonic() - begun, stopped=ended is not None))
     return Exit.TASKS_FAILED if distributor.failures else Exit.DONE
+
+
+def _follow(distributor: Distributor, supervision: Supervision) -> None:
+    """Tell the supervisor, or a person, how far a distributor is; the program that wants to know as well."""
+    theirs, lines = distributor.on_progress, Output()
+
+    def tell(statistics: Statistics) -> None:
+        if supervision.active:
+            supervision.tell("progress", tally=statistics, total=_total(distributor))
+        else:
+            now = time.monotonic()
+            lines.counted(statistics, now, _total(distributor))
+            lines.tick(now)
+        if theirs is not None:
+            theirs(statistics)
+
+    distributor.on_progress = tell
+
+
+def _total(distributor: Distributor) -> int | None:
+    """Tell how many tasks there will be, if all of the program's Tasks say so."""
+    totals = [getattr(task, "total", None) for task in distributor.tasks.values()]
+    known = [total for total in totals if type(total) is int and total >= 0]
+    return sum(known) if len(known) == len(totals) else None
 
 
 def _failed(ending: exits.Ending, supervision: Supervision) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zmqpipeline.monitor import words
+
 if TYPE_CHECKING:
     from zmqpipeline import Statistics
 
 
-def progress(done: Statistics, rate: float) -> str:
+def progress(done: Statistics, rate: float, total: int | None = None) -> str:
     """Say how far a run is.
 
     Parameters
@@ -17,12 +19,18 @@ def progress(done: Statistics, rate: float) -> str:
         what was done
     rate
         how many tasks are acknowledged in a second
+    total
+        how many tasks there will be; None if that is not known
 
     """
-    return (
-        f"{done.handed_out} handed out, {done.acknowledged} acknowledged, {done.failed} failed, "
-        f"{rate:.0f}/s, {_count(done.workers, 'worker')}"
-    )
+    if total is None:
+        far = f"{done.handed_out} handed out, {done.acknowledged} acknowledged"
+    else:
+        time_left = words.left(done.acknowledged, total, rate)
+        far = f"{done.acknowledged} of {total} ({words.percent(done.acknowledged, total)}%)" + (
+            f", {time_left} left" if time_left else ""
+        )
+    return f"{far}, {done.failed} failed, {rate:.0f}/s, {_count(done.workers, 'worker')}"
 
 
 def summary(done: Statistics, seconds: float, *, stopped: bool, restarts: int | None = None) -> str:

@@ -106,7 +106,7 @@ class Supervisor:
             event = process.note(line)
             if event["event"] == "progress":
                 self._statistics = Statistics(*event["tally"])
-                self._output.counted(self._statistics, time.monotonic())
+                self._output.counted(self._statistics, time.monotonic(), event["total"])
             return
         if kind == STDERR:
             process.last_lines.append(line.decode("utf-8", "replace"))

@@ -15,7 +15,7 @@ from zmqpipeline.access import VARIABLE, Access, keys_of
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.errors import MonitorError
 from zmqpipeline.monitor.check import is_snapshot
-from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION
+from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION, Snapshot
 from zmqpipeline.wire import envelope, sockets
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
-
-    from zmqpipeline.monitor.snapshot import Snapshot
 
 #: the types of the two messages
 QUESTION, ANSWER = "MONITOR", "SNAPSHOT"
