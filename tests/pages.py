@@ -19,6 +19,8 @@ NOT_TYPED = {
     "npm install": "the same",
     ".venv/bin/zmqpipeline run examples/": "tests/system/test_examples.py runs all examples",
     "sudo ": "changes the machine",
+    "ssh ": "needs another machine",
+    "zmqpipeline dashboard": "tests/system/test_cli_dashboard.py starts it, and ends it with a signal",
     "nc ": "is not everywhere, and needs another machine",
     "zmqpipeline bench ": "takes minutes: tests/system/test_bench_command.py runs short ones",
     "python -m zmqpipeline.testing.chaos": "takes minutes: tests/system/test_chaos.py runs a short one",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 import zmqpipeline
@@ -58,6 +59,46 @@ def test_the_commands_on_the_page_about_them(tmp_path: Path, free_port: Callable
             reader.follow(found)
         assert [console.finish() for console in reader.begun] == [0] * 7
         assert sum("the 2" in line for console in reader.begun for line in console.out) == 3
+
+
+#: a worker that waits until somebody has looked
+WAITING = """
+import pathlib, time
+
+class Waiting(CountWorker):
+    def handle_execution(self, data, *args, **kwargs):
+        while not pathlib.Path("go").exists():
+            time.sleep(0.01)
+        return super().handle_execution(data)
+
+CountWorker = Waiting
+"""
+
+
+def test_a_run_is_watched_as_the_page_says(tmp_path: Path) -> None:
+    text = program(DOCS / "quickstart.rst", "count.py") + WAITING
+    tmp_path.joinpath("count.py").write_text(text, encoding="utf-8")
+    tmp_path.joinpath("texts").mkdir()
+    tmp_path.joinpath("texts", "cat.txt").write_text("The cat sat on the mat.\n", encoding="utf-8")
+    found = [typed for block in blocks(DOCS / "monitoring.rst") for typed in commands(block)]
+    run, top, status = found
+    assert [typed.command.split()[1] for typed in found] == ["run", "top", "status"]
+    with Reader(tmp_path) as reader:
+        reader.type(Typed(f"{run.command} &", []))
+        wait_until(tmp_path.joinpath("monitor.ipc").exists)
+        reader.type(Typed(f"{top.command} &", []))
+        reader.type(status)
+        assert "COUNT" in reader.begun[-1].output
+        tmp_path.joinpath("go").touch()
+        assert [console.finish() for console in reader.begun] == [0] * 3
+        assert "ended, 1 handed out, 1 acknowledged" in reader.begun[1].output
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 25
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_the_checks_of_contributing_are_those_of_tox() -> None:

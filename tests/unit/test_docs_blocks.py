@@ -51,6 +51,16 @@ TESTED = {
         "console": "tests/system/test_chaos.py::test_a_hundred_faults_break_no_guarantee",
     },
     "docs/performance.rst": {"console": "tests/unit/test_synopses.py::test_the_measurements_can_be_repeated"},
+    "docs/monitoring.rst": {
+        "console": f"{READER}::test_a_run_is_watched_as_the_page_says",
+        "text": "tests/unit/test_monitor_terminal.py::test_the_documented_picture_is_this_one",
+        "python": "tests/roles/test_monitor_client.py::test_the_documented_program_works",
+    },
+    "docs/dashboard.rst": {
+        "console": "tests/system/test_cli_dashboard.py::test_the_page_is_there_until_a_signal"
+    },
+    # it includes a module, which mypy checks
+    "docs/reference.rst": {"python": "tests/roles/test_monitor_client.py::test_it_shows_its_keys"},
     "docs/protocol.rst": {
         "abnf": WORKERS,
         "text": WORKERS,

@@ -65,14 +65,14 @@ NOT_ALONE = {
         "Distributor: waiting for … tasks that are under way", "…: waiting for the tasks that it has begun",
         "… is of a run that is finished: it is cleared for a new one", "waiting for the broker at …",
         "resuming the run of the journal …: … tasks are acknowledged, … are handed out again",
-        "… is connected to the broker at …",
+        "… is connected to the broker at …", ", … handed out again",
     ),
 }  # fmt: skip
 PARTS = {text for texts in NOT_ALONE.values() for text in texts}
 #: headings that no single text of the code has
 OF_PARTS = {"class ...: ... is ... (...), expected ...", "cannot make ...: ..."}
-#: statements of SQL, and of Python for a fresh interpreter
-CODE = re.compile("(SELECT|INSERT|DELETE|CREATE|UPDATE|import|from) ")
+#: statements of SQL, of Python for a fresh interpreter, and of a policy for browsers
+CODE = re.compile("(SELECT|INSERT|DELETE|CREATE|UPDATE|import|from|default-src) ")
 
 
 def headings() -> list[str]:
