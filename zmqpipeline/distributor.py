@@ -352,7 +352,8 @@ class Distributor(Registration, Role):
         for host, pid in self._ends.due(now):
             self._dispatch.process_ended(host, pid)
         for news in self._dispatch.news():
-            self.logger.log(logging.WARNING if news.fate.is_trouble else logging.INFO, "%s", news)
+            level = logging.WARNING if news.fate.is_trouble else logging.INFO
+            self.logger.log(level, "%s", news, extra={"task": news.task})
             if self._desk is not None:
                 self._desk.observer.note(news)
 

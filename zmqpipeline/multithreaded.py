@@ -76,6 +76,24 @@ class MultiThreadedWorker(Worker):
     thread_endpoint: str = "inproc://threadworker"
 
     @abc.abstractmethod
+    def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Prepare one task, in the main thread.
+
+        Parameters
+        ----------
+        data
+            what the task's ``handle()`` returned
+        *args, **kwargs
+            room for what later versions may pass
+
+        Returns
+        -------
+        dict or None
+            what the thread gets; ``{}`` for None
+
+        """
+
+    @abc.abstractmethod
     def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any] | None:
         """Do one task, in a thread.
 

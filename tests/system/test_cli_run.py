@@ -102,10 +102,10 @@ def test_lines_of_many_processes_are_whole_and_say_whose_they_are(command: Comma
     command.write("app.py", two_tasks(execution=prints))
     code, run = command.run("run", "app.py", "-w", "2", env={"N": "100"})
     assert code == 0, run.output
-    pattern = r"^(Does|DoesMore)\[\d+\] (o{9000}|e{9000}) \d+$"
+    pattern = r"^(Does/first|DoesMore/second)\[\d+\] (o{9000}|e{9000}) \d+$"
     assert sum(bool(re.match(pattern, line)) for line in run.out) == 200
     assert sum(bool(re.match(pattern, line)) for line in run.err) == 200
-    assert not [line for line in run.out if not re.match(r"^\w+\[\d+\] ", line)]
+    assert not [line for line in run.out if not re.match(r"^[\w/]+\[\d+\] ", line)]
 
 
 def test_what_a_program_does_with_progress_it_does_under_the_command_as_well(command: Command) -> None:

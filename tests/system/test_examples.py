@@ -177,6 +177,17 @@ def test_multi_threaded(folder: Folder) -> None:
     assert done.files == set()
 
 
+def test_async(folder: Folder) -> None:
+    done = folder.run_example("async")
+
+    pages, waited = said(done.stdout, "Clock")
+    assert pages == "200 pages, 4090 characters"
+    found = re.fullmatch(r"([\d.]+) s of waiting in ([\d.]+) s", waited)
+    assert found is not None
+    assert float(found[1]) >= 20
+    assert done.files == set()
+
+
 def test_dependencies(folder: Folder) -> None:
     done = folder.run_example("dependencies")
 
@@ -184,6 +195,15 @@ def test_dependencies(folder: Folder) -> None:
         "20 loaves are mixed when the first comes out of the oven",
         "20 loaves are baked at the end",
     ]
+    assert done.files == set()
+
+
+def test_iterable(folder: Folder) -> None:
+    done = folder.run_example("iterable")
+
+    table = [line.split() for line in said(done.stdout, "Table")]
+    assert [float(gravity) for _, gravity, _ in table] == [25.9, 11.3, 11.2, 9.8, 9.0, 8.9, 3.7, 3.7]
+    assert [name for name, *_ in table[:3]] == ["Jupiter", "Neptune", "Saturn"]
     assert done.files == set()
 
 

@@ -100,7 +100,7 @@ def test_who_is_busy_for_too_long_keeps_the_time_itself(command: Command, where:
     run = start(command, where, STOP="0.3")
     first(run, signal.SIGINT)
     ended(command, run, 130)
-    run.wait_for(r"^(Distributor|Does|Threads)\[\d+\] [\d:]+ WARNING 0.3 s have passed, stopping now")
+    run.wait_for(r"^(Distributor|(Does|Threads)/\w+)\[\d+\] [\d:]+ WARNING 0.3 s have passed, stopping now")
     assert "SIGTERM" not in run.output
 
 
@@ -145,7 +145,7 @@ def test_a_role_is_named_once_in_a_line(command: Command) -> None:
     run = start(command, "handle_execution", STOP="0.3")
     first(run, signal.SIGINT)
     ended(command, run, 130)
-    logged = [line for line in run.err if re.match(r"\w+\[\d+\] [\d:]+ (WARNING|INFO) ", line)]
+    logged = [line for line in run.err if re.match(r"[\w/]+\[\d+\] [\d:]+ (WARNING|INFO) ", line)]
     assert logged
     for line in logged:
-        assert line.count(line.partition("[")[0]) == 1, line
+        assert line.count(re.split(r"[/[]", line)[0]) == 1, line

@@ -67,10 +67,11 @@ class Case:
         self.advance()
         return told
 
-    def worker(self, task: str, credit: int = 100) -> bytes:
+    def worker(self, task: str, credit: int = 100, hands: int | None = None) -> bytes:
         """Have a worker of a task come."""
         address = task.encode()
-        for message in (Message("HELLO", task), Message("RDY", task, run=RUN, credit=credit)):
+        said = {} if hands is None else {"hands": hands}
+        for message in (Message("HELLO", task, said), Message("RDY", task, run=RUN, credit=credit)):
             self.dispatch.from_worker(task, address, message, self.now)
         self.advance()
         return address
@@ -135,6 +136,36 @@ def test_an_absurd_limit_is_bounded(said: int, meant: int) -> None:
     case.worker("t")
     assert case.link.to(b"t")[0].data["max_message"] == meant
     assert case.sources["t"].max_message == min(meant, 64 * MIB)
+
+
+# -- how many at once -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("credit", "hands", "enough"),
+    [
+        (100, None, 25),  # a quarter
+        (100, 1, 25),
+        (100, 20, 25),
+        (100, 100, 1),  # else a hand would wait
+        (130, 100, 15),  # half of what waits for a hand
+        (4, 4, 1),
+        (100, -5, 25),  # anybody may say anything
+        (100, 10**9, 1),
+    ],
+)
+def test_a_worker_gets_more_when_that_is_worth_a_message_or_a_hand_would_wait(
+    credit: int, hands: int | None, enough: int
+) -> None:
+    case = Case(t=(1000, []))
+    case.collector()
+    worker = case.worker("t", credit, hands)
+    assert len(case.given(worker)) == credit
+    for number in range(enough - 1):
+        case.ack("t", (number, 1))
+    assert case.given(worker) == []
+    case.ack("t", (enough - 1, 1))
+    assert len(case.given(worker)) == enough
 
 
 def test_metadata_that_the_collector_does_not_take_are_an_error() -> None:

@@ -20,9 +20,10 @@ from zmqpipeline.utils import messages, serializer
 ROOT = Path(__file__).parents[2]
 
 NAMES = {
-    "Collector", "Distributor", "EndpointAddress", "MetaDataWorker", "MultiThreadedWorker", "Security",
-    "Service", "ServiceClient", "ServiceWorker", "SingleThreadedWorker", "Statistics", "Task", "TaskType",
-    "Worker", "__version__", "configureLogging", "helpers", "messages", "serializer", "zhelpers",
+    "AsyncWorker", "Collector", "Distributor", "EndpointAddress", "IterableTask", "MetaDataWorker",
+    "MultiThreadedWorker", "Security", "Service", "ServiceClient", "ServiceWorker",
+    "SingleThreadedWorker", "Statistics", "Task", "TaskType", "Worker", "__version__",
+    "configureLogging", "helpers", "messages", "serializer", "zhelpers",
 }  # fmt: skip
 
 LOGGERS = {
@@ -118,8 +119,10 @@ def test_each_role_logs_under_the_name_of_the_original() -> None:
     roles: dict[Any, str] = {
         zmqpipeline.Distributor: "distributor",
         zmqpipeline.Task: "task",
+        zmqpipeline.IterableTask: "task",
         zmqpipeline.Worker: "worker",
         zmqpipeline.SingleThreadedWorker: "worker",
+        zmqpipeline.AsyncWorker: "worker",
         zmqpipeline.MultiThreadedWorker: "worker",
         zmqpipeline.Collector: "collector",
         zmqpipeline.MetaDataWorker: "metadataworker",

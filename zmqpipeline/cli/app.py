@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from zmqpipeline import __version__, access
-from zmqpipeline.cli import build, exits, logs, roles
+from zmqpipeline.cli import build, exits, jsonlines, logs, roles
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.bench import bench
 from zmqpipeline.cli.dashboard import dashboard
 from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.keys import keys as keys_group
+from zmqpipeline.cli.metrics import metrics
 from zmqpipeline.cli.program import ROLES
 from zmqpipeline.cli.status import status
 from zmqpipeline.cli.top import top
@@ -62,6 +63,12 @@ def _endpoint_options(command: Any) -> Any:
     help=f"The folder with the keys for connections over tcp (environment: {access.VARIABLE}).",
 )
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help="What is logged, by default info.")
+@click.option(
+    jsonlines.OPTION,
+    is_flag=True,
+    expose_value=False,  # whoever is to know it knows it before: see __main__.py
+    help=f"Write everything on stderr as objects of JSON, one a line (environment: {jsonlines.VARIABLE}).",
+)
 def run(
     file: str,
     workers: int | None,
@@ -104,6 +111,7 @@ def _role_command(name: str) -> click.Command:
 group.add_command(bench)
 group.add_command(dashboard)
 group.add_command(keys_group)
+group.add_command(metrics)
 group.add_command(status)
 group.add_command(top)
 for _name in ROLES:

@@ -10,7 +10,7 @@ from zmqpipeline.cli import build, supervisor
 from zmqpipeline.cli.endpoints import PLAN
 from zmqpipeline.cli.exits import CommandError, Exit, described, of_signal
 from zmqpipeline.cli.herd import STATUS, STDERR, Herd
-from zmqpipeline.cli.output import Output, choose
+from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.plan import Plan
 from zmqpipeline.cli.process import Slot, start
 from zmqpipeline.cli.starting import StoppedEarly
@@ -48,11 +48,11 @@ def run(target: str, workers: int | None, options: list[str], environ: Mapping[s
         if a signal comes while it is loaded
 
     """
-    plan = _inspect(target, options)
+    plan = _inspect(target, options, environ)
     plan.journal = plan.journal or bool(environ.get(build.JOURNAL))
     output = choose(counts=any(kind == "distributor" for kind, _ in plan.roles))
     for warning in plan.warnings:
-        output.say(warning)
+        output.say(warning, "warning")
     return supervisor.run(target, plan, usable_cores() if workers is None else workers, environ, output)
 
 
@@ -63,9 +63,9 @@ def usable_cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-def _inspect(target: str, options: list[str]) -> Plan:
+def _inspect(target: str, options: list[str], environ: Mapping[str, str]) -> Plan:
     """Find out what a file declares."""
-    output = Output()
+    output = choose(counts=False)
     plans: list[Plan] = []
 
     def on_line(process: Process, kind: int, line: bytes) -> None:
@@ -80,7 +80,7 @@ def _inspect(target: str, options: list[str]) -> Plan:
     herd = Herd(on_line)
     with herd.signals():
         try:
-            process = start(Slot(PLAN, target), options, [target], os.environ)
+            process = start(Slot(PLAN, target), options, [target], environ)
             herd.add(process)
             while herd.alive:
                 herd.wait(1.0)
