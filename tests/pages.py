@@ -19,6 +19,7 @@ NOT_TYPED = {
     "npm install": "the same",
     ".venv/bin/zmqpipeline run examples/": "tests/system/test_examples.py runs all examples",
     "sudo ": "changes the machine",
+    "zmqpipeline metrics": "tests/system/test_cli_metrics.py starts it, and ends it with a signal",
     "ssh ": "needs another machine",
     "zmqpipeline dashboard": "tests/system/test_cli_dashboard.py starts it, and ends it with a signal",
     "nc ": "is not everywhere, and needs another machine",

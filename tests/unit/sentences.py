@@ -98,7 +98,7 @@ class _Reader:
     def _template(self, node: ast.Constant | ast.JoinedStr) -> str:
         if isinstance(node, ast.Constant):
             text = node.value if isinstance(node.value, str) else ""
-            return re.sub(r"%[-\d.]*[sdrf]|\{[^{}]*\}", GAP, text)
+            return re.sub(r"%[-\d.]*[sdrfg]|\{[^{}]*\}", GAP, text)
         parts = []
         for value in node.values:
             if isinstance(value, ast.Constant):

@@ -40,6 +40,7 @@ TESTED = {
     "docs/command.rst": {
         "console": f"{READER}::test_the_commands_on_the_page_about_them",
         "text": "tests/unit/test_synopses.py::test_each_synopsis_is_that_of_the_command",
+        "json": "tests/unit/test_synopses.py::test_the_line_of_the_log_has_the_names_below_it",
     },
     "docs/concepts.rst": {"python": "tests/system/test_examples.py::test_database"},
     "docs/journal.rst": dict.fromkeys(
@@ -58,6 +59,11 @@ TESTED = {
     },
     "docs/dashboard.rst": {
         "console": "tests/system/test_cli_dashboard.py::test_the_page_is_there_until_a_signal"
+    },
+    "docs/metrics.rst": {
+        "console": "tests/system/test_cli_metrics.py::test_a_real_run_in_numbers",
+        "yaml": "tests/unit/test_synopses.py::test_prometheus_asks_where_the_metrics_are",
+        "text": "tests/unit/test_synopses.py::test_prometheus_asks_where_the_metrics_are",
     },
     # it includes a module, which mypy checks
     "docs/reference.rst": {"python": "tests/roles/test_monitor_client.py::test_it_shows_its_keys"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 
@@ -51,3 +52,23 @@ def test_the_measurements_can_be_repeated() -> None:
         _, name, *arguments = shlex.split(line)
         assert name == "bench"
         bench.make_context("bench", arguments).close()  # it raises for what the command does not take
+
+
+def test_the_line_of_the_log_has_the_names_below_it() -> None:
+    page = DOCS / "command.rst"
+    (line,) = [found.text for found in blocks(page) if found.language == "json"]
+    names = [f"\n``{name}``" for name in json.loads(line)]
+    _, _, below = page.read_text("utf-8").partition(".. code-block:: json")
+    assert [name for name in names if name not in below] == []
+
+
+def test_prometheus_asks_where_the_metrics_are() -> None:
+    page = DOCS / "metrics.rst"
+    found = {block.language: block.text for block in blocks(page)}
+    (port,) = [
+        parameter.default for parameter in group.commands["metrics"].params if parameter.name == "port"
+    ]
+    assert f'targets: ["127.0.0.1:{port}"]' in found["yaml"]
+    # that these are all that there are is tested with the metrics themselves
+    listed = set(re.findall(r"^``(zmqpipeline_\w+)``", page.read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"zmqpipeline_\w+", found["text"])) <= listed

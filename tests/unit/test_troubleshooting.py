@@ -13,6 +13,7 @@ PAGE = DOCS / "troubleshooting.rst"
 NOT_HERE = {
     "zmqpipeline/testing/chaos/": "findings of the soak, which docs/testing.rst explains",
     "zmqpipeline/delivery/calls.py": "names of decisions, never shown",
+    "zmqpipeline/monitor/families.py": "help of the metrics, which docs/metrics.rst explains",
     "zmqpipeline/bench/rows.py": "stands below the table of figures",
     "zmqpipeline/bench/latency.py": "names of what is measured, as those that follow",
     "zmqpipeline/bench/long.py": "",
