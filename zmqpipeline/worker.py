@@ -80,6 +80,7 @@ class Worker(DeclaredRole, abc.ABC):
     worker_id: bytes = b""
     worker: Socket | None = None
     sender: Socket | None = None
+    _heartbeat: Heartbeat | None = None
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.worker")
     _finishes: ClassVar[str] = "the tasks that it has begun"
@@ -132,7 +133,6 @@ class Worker(DeclaredRole, abc.ABC):
         self.sender = self._connected(zmq.PUSH, self.collector_endpoint)
         self._may_refuse = is_keyed(self.collector_endpoint)
         self._results = sockets.Outbox(self.sender)
-        self._heartbeat: Heartbeat | None = None
         self._distributor = self._peer_clock(f"the distributor at {self.endpoint}")
         self._initialized = False
         self._packer = serializer.make_packer()
@@ -269,6 +269,9 @@ class Worker(DeclaredRole, abc.ABC):
         if self._heartbeat is not None:
             self._heartbeat.stop()
             self._heartbeat = None
+
+    def _closing(self) -> None:
+        self._stop_heartbeat()  # an exception has left it behind; with its sockets the context cannot end
 
     def _part(self) -> None:
         if self._heartbeat is not None:

@@ -205,6 +205,9 @@ def test_a_role_alone_writes_objects_from_its_first_word_on(command: Command) ->
     summary = entries(distributor)[-2]
     assert summary["message"].startswith("done: 10 handed out, 10 acknowledged, 0 failed")
     assert (summary["role"], summary["level"]) == ("Distributor", "info")
+    # how far it is, too, is said by the command and not printed
+    printed = [entry["message"] for entry in entries(distributor) if entry["logger"] == "stderr"]
+    assert printed == ["loading", "bye"]
 
 
 def test_a_program_that_sets_up_logging_itself_keeps_its_form_inside_the_objects(command: Command) -> None:

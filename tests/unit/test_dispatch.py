@@ -11,7 +11,6 @@ from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.dispatch import FAREWELL, NO_TASKS_WAIT, Dispatch
 from zmqpipeline.delivery.ledger import Ledger
-from zmqpipeline.delivery.news import MOST_NEWS, Fate
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.errors import SerializationError
@@ -598,24 +597,6 @@ def test_a_lockstep_worker_is_gone_with_its_connection() -> None:
     case.dispatch.connection_gone("t", A)
     case.dispatch.connection_gone("t", B)  # it is not in lock step, and it answers
     assert [departure.peer.address for departure in case.dispatch.news()] == [A]
-
-
-def test_strangers_that_come_and_go_do_not_flood_the_log() -> None:
-    case = Case(t=(4, []))
-    case.collector()
-    told = [0] * 4
-    for wave in range(12):
-        case.advance(20.0)
-        for number in range(200):
-            address = b"%d of %d" % (number, wave)
-            case.dispatch.from_worker("t", address, Message("HELLO", "t"), case.now)
-            case.books["t"].lost(address)
-            news = case.dispatch.news()
-            if news and news[0].fate is Fate.MORE:
-                assert str(news.pop(0)).startswith("nothing was said of 500 more workers")
-                told[wave // 3] += 1000
-            told[wave // 3] += len(news)
-    assert told == [MOST_NEWS] + [1000 + MOST_NEWS] * 3
 
 
 def test_nobody_is_asked_when_a_stranger_goes() -> None:

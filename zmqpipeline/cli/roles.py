@@ -13,7 +13,7 @@ from zmqpipeline import Distributor, Statistics, access
 from zmqpipeline.cli import build, exits, jsonlines, loading, logs, plan, program
 from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
 from zmqpipeline.cli.exits import Ending, Exit, trimmed_traceback
-from zmqpipeline.cli.output import Output
+from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.starting import StoppedEarly
 from zmqpipeline.cli.summary import summary
 from zmqpipeline.cli.supervised import Supervision
@@ -123,7 +123,7 @@ def _distribute(distributor: Distributor, supervision: Supervision) -> int:
 
 def _follow(distributor: Distributor, supervision: Supervision) -> None:
     """Tell the supervisor, or a person, how far a distributor is; the program that wants to know as well."""
-    theirs, lines = distributor.on_progress, Output()
+    theirs, lines = distributor.on_progress, choose(counts=False)
 
     def tell(statistics: Statistics) -> None:
         if supervision.active:
