@@ -55,7 +55,8 @@ class Process:
     role
         one of :data:`ROLES`
     **chosen
-        what that takes, beside ``patience``: after how many milliseconds a peer that is stopped is gone
+        what that takes, beside ``patience``: after how many milliseconds a peer that is stopped is gone, and
+        ``interval``: how often it is asked for a sign of life
 
     """
 
@@ -261,8 +262,9 @@ def main() -> None:
     """Run one role, and say how much memory it needed."""
     chosen = json.loads(sys.argv[2])
     patience = chosen.pop("patience", sockets.LIVENESS.timeout * 1000)
+    interval = chosen.pop("interval", sockets.LIVENESS.interval * 1000)
     role = ROLES[sys.argv[1]](**chosen)
-    role.heartbeat_timeout = patience / 1000
+    role.heartbeat_interval, role.heartbeat_timeout = interval / 1000, patience / 1000
     role.on_event = say
     role.run()
     say("peak", peak())

@@ -1,4 +1,4 @@
-"""A pipeline whose roles are processes of their own; run as a program, it starts them one after the other.
+"""Pipelines whose roles are processes of their own; run as a program, it starts them, a few at a time.
 
 They are forked, because to start an interpreter takes longer than all that it does here.
 """
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmqpipeline
 from zmqpipeline import EndpointAddress, TaskType
@@ -20,26 +20,27 @@ from zmqpipeline import EndpointAddress, TaskType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GUARD = 60.0
+GUARD = 120.0
 COUNT = 60
+AT_A_TIME = 4
 
 
-def run(folder: Path, order: Sequence[str], named: dict[str, str]) -> list[int]:
-    """Run roles in a folder, each when the sockets of the one before are open; list the exit codes."""
-    with subprocess.Popen(
-        [sys.executable, __file__, json.dumps(order), json.dumps(named)],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+class Job(NamedTuple):
+    """A pipeline: where it runs, the order in which its roles are started, and where these meet."""
+
+    folder: str
+    order: Sequence[str]
+    named: dict[str, str]
+
+
+def run(jobs: Sequence[Job]) -> None:
+    """Run pipelines; all their roles have ended well."""
+    with subprocess.Popen([sys.executable, __file__, json.dumps(jobs)], start_new_session=True) as process:
         try:
-            out, _ = process.communicate(timeout=GUARD)
+            assert process.wait(GUARD) == 0
         finally:
             with contextlib.suppress(ProcessLookupError):  # all have ended, as they should
                 os.killpg(process.pid, signal.SIGKILL)
-    codes: list[int] = json.loads(out)
-    return codes
 
 
 def say(event: str) -> None:
@@ -176,31 +177,42 @@ ROLES = {
 }
 
 
-def fork(name: str, named: dict[str, str], metadata: bool) -> int | None:
-    """Start a role and wait until its sockets are open; return its process id, and None in that process."""
+def fork(name: str, named: dict[str, str], metadata: bool) -> int:
+    """Start a role, and wait until its sockets are open; return its process id."""
     reader, writer = os.pipe()
     pid = os.fork()
-    if pid:
-        os.close(writer)
-        assert os.read(reader, 1), f"{name} has ended before it was ready"
-        return pid  # the pipe stays open, because there is more that the role says
-    os.dup2(writer, 1)
-    ROLES[name](named, metadata)
-    return None
+    if not pid:
+        os.dup2(writer, 1)
+        ROLES[name](named, metadata)
+        sys.exit()
+    os.close(writer)
+    assert os.read(reader, 1), f"{name} has ended before it was ready"
+    return pid  # the pipe stays open, because there is more that the role says
 
 
-def main(order: list[str], named: dict[str, str]) -> None:
-    """Start roles, wait until all have ended, and say their exit codes."""
+def run_one(job: Job) -> None:
+    """Run a pipeline, each role when the sockets of the one before are open."""
+    os.chdir(job.folder)
+    pids = [fork(name, job.named, "metadata" in job.order) for name in job.order]
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    assert not any(codes), f"{job.order} have ended with {codes}"
+
+
+def main(jobs: list[Job]) -> None:
+    """Run pipelines, a few at a time: they wait for each other as well."""
     for public in zmqpipeline.__all__:
         getattr(zmqpipeline, public)  # so that it is imported before it is needed
-    pids = []
-    for name in order:
-        pid = fork(name, named, "metadata" in order)
-        if pid is None:
-            return
-        pids.append(pid)
-    say(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]))
+    failed = 0
+    for number, job in enumerate(jobs):
+        if number >= AT_A_TIME:
+            failed += os.wait()[1] != 0
+        if not os.fork():
+            run_one(job)
+            sys.exit()
+    for _ in jobs[:AT_A_TIME]:
+        failed += os.wait()[1] != 0
+    assert not failed
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), json.loads(sys.argv[2]))
+    main([Job(*job) for job in json.loads(sys.argv[1])])

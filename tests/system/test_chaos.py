@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .conftest import Command
 
 #: how many faults there are, if nobody says otherwise
-FAULTS = budget.faults(60)
+FAULTS = budget.faults(70)
 #: no test waits longer, in seconds: what is wrong is found by the command itself, after 90 seconds
 GUARD = 240.0 + FAULTS
 

@@ -103,10 +103,11 @@ def test_what_a_stopped_worker_holds_comes_back_and_nothing_else_waits_for_it(
 
 def test_what_a_stopped_worker_holds_comes_back_when_its_connection_ends(start: Start) -> None:
     count = 120
-    collector = start("collector", patience=500)
-    stopped = start("worker", stops_at=5, patience=500)
-    other = start("worker", patience=500)
-    distributor = start("distributor", count=count, size=MIB, patience=500)
+    soon = {"patience": 500, "interval": 200}
+    collector = start("collector", **soon)
+    stopped = start("worker", stops_at=5, **soon)
+    other = start("worker", **soon)
+    distributor = start("distributor", count=count, size=MIB, **soon)
     stopped.until_stopped()
     assert sorted(collector.results()) == list(range(1, count + 1))
     assert_ended(distributor, other, collector)
