@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from zmqpipeline.role import Role
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
 
 @pytest.fixture(autouse=True)
@@ -466,6 +466,12 @@ def test_a_forked_process_does_not_end_the_handler_of_its_parent(keys: Keys) -> 
         assert not handler.has_ended
         domain.close()
         assert handler.has_ended
+
+
+def test_one_handler_can_follow_another_at_once(keys: Keys) -> None:
+    with zmq.Context() as context:
+        for _ in range(500):
+            zap.enter(context, keys.allowed).close()
 
 
 def test_a_handler_ends_with_its_context(keys: Keys) -> None:

@@ -1,9 +1,14 @@
-"""Roles as processes of their own; run as a program, it is one of them."""
+"""A pipeline whose roles are processes of their own; run as a program, it starts them one after the other.
+
+They are forked, because to start an interpreter takes longer than all that it does here.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,40 +18,28 @@ import zmqpipeline
 from zmqpipeline import EndpointAddress, TaskType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
 GUARD = 60.0
 COUNT = 60
 
 
-def start(folder: Path, role: str, named: dict[str, str], metadata: bool) -> subprocess.Popen[str]:
-    """Start a role in a folder, and wait until it says that its sockets are open."""
-    process = subprocess.Popen(
-        [sys.executable, __file__, role, json.dumps(named), str(int(metadata))],
+def run(folder: Path, order: Sequence[str], named: dict[str, str]) -> list[int]:
+    """Run roles in a folder, each when the sockets of the one before are open; list the exit codes."""
+    with subprocess.Popen(
+        [sys.executable, __file__, json.dumps(order), json.dumps(named)],
         cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    return process
-
-
-@contextlib.contextmanager
-def ended(processes: list[subprocess.Popen[str]]) -> Iterator[None]:
-    """Kill at the end what still runs."""
-    try:
-        yield
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-
-
-def codes(processes: list[subprocess.Popen[str]]) -> list[int]:
-    """Wait for processes, and list their exit codes."""
-    return [process.wait(GUARD) for process in processes]
+        start_new_session=True,
+    ) as process:
+        try:
+            out, _ = process.communicate(timeout=GUARD)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # all have ended, as they should
+                os.killpg(process.pid, signal.SIGKILL)
+    codes: list[int] = json.loads(out)
+    return codes
 
 
 def say(event: str) -> None:
@@ -182,5 +175,32 @@ ROLES = {
     "metadata": metadata_worker,
 }
 
+
+def fork(name: str, named: dict[str, str], metadata: bool) -> int | None:
+    """Start a role and wait until its sockets are open; return its process id, and None in that process."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        assert os.read(reader, 1), f"{name} has ended before it was ready"
+        return pid  # the pipe stays open, because there is more that the role says
+    os.dup2(writer, 1)
+    ROLES[name](named, metadata)
+    return None
+
+
+def main(order: list[str], named: dict[str, str]) -> None:
+    """Start roles, wait until all have ended, and say their exit codes."""
+    for public in zmqpipeline.__all__:
+        getattr(zmqpipeline, public)  # so that it is imported before it is needed
+    pids = []
+    for name in order:
+        pid = fork(name, named, "metadata" in order)
+        if pid is None:
+            return
+        pids.append(pid)
+    say(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]))
+
+
 if __name__ == "__main__":
-    ROLES[sys.argv[1]](json.loads(sys.argv[2]), sys.argv[3] == "1")
+    main(json.loads(sys.argv[1]), json.loads(sys.argv[2]))

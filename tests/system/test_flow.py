@@ -141,7 +141,7 @@ def test_with_a_stopped_collector_all_stand_still_and_then_nothing_is_missing(
     collector = start("collector", patience=patience)
     workers = [start("worker", size=MIB, patience=patience) for _ in range(2)]
     # what is not acknowledged is not sent to it again and again
-    distributor = start("distributor", count=count, size=MIB, patience=patience, ack_timeout=0.5)
+    distributor = start("distributor", count=count, size=MIB, patience=patience, ack_timeout=0.1)
     collected = collector.numbers(20)
     collector.signal(signal.SIGSTOP)
     handed_out, _ = distributor.until_still()

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.ports import free_port
-from tests.system.processes import COUNT, ROLES, codes, ended, start
+from tests.system.processes import COUNT, ROLES, run
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterable
 
 AT_A_TIME = 4
@@ -31,12 +30,7 @@ def run_in_order(order: tuple[str, ...], transport: str, folder: Path) -> None:
     """Run one pipeline, and check what came out of it."""
     folder.mkdir()
     with_metadata = "metadata" in order
-    named = addresses(transport)
-    started: list[subprocess.Popen[str]] = []
-    with ended(started):
-        for name in order:
-            started += [start(folder, name, named, with_metadata)]
-        assert codes(started) == [0] * len(order)
+    assert run(folder, order, addresses(transport)) == [0] * len(order)
     meta = "data" if with_metadata else "None"
     *results, last = (folder / "results").read_text().splitlines()
     expected = [f"{task} {n} {meta} {meta}" for task in ("FIRST", "SECOND") for n in range(1, COUNT + 1)]

@@ -7,7 +7,7 @@ import os
 import click
 
 from zmqpipeline import __version__
-from zmqpipeline.cli import build, exits, logs, options, roles
+from zmqpipeline.cli import build, exits, jsonlines, logs, options, roles
 from zmqpipeline.cli import reload as reloading
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.bench import bench
@@ -16,6 +16,7 @@ from zmqpipeline.cli.doctor import doctor
 from zmqpipeline.cli.endpoints import Endpoints
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.keys import keys as keys_group
+from zmqpipeline.cli.metrics import metrics
 from zmqpipeline.cli.program import ROLES
 from zmqpipeline.cli.status import status
 from zmqpipeline.cli.top import top
@@ -45,6 +46,12 @@ def group() -> None:
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help="What is logged, by default info.")
 @click.option(
     "--reload", is_flag=True, help="Begin again whenever a file of the program changes (needs watchfiles)."
+)
+@click.option(
+    jsonlines.OPTION,
+    is_flag=True,
+    expose_value=False,  # whoever is to know it knows it before: see __main__.py
+    help=f"Write everything on stderr as objects of JSON, one a line (environment: {jsonlines.VARIABLE}).",
 )
 def run(  # noqa: PLR0913, PLR0917 - one for each option
     file: str,
@@ -92,6 +99,7 @@ group.add_command(bench)
 group.add_command(dashboard)
 group.add_command(doctor)
 group.add_command(keys_group)
+group.add_command(metrics)
 group.add_command(status)
 group.add_command(top)
 for _name in ROLES:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.cli.exits import CommandError, Exit, described, of_signal
 from zmqpipeline.cli.herd import STATUS, STDERR, Herd
-from zmqpipeline.cli.output import Output
+from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.process import Slot, start
 from zmqpipeline.cli.starting import StoppedEarly
 
@@ -59,7 +59,7 @@ def ask(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and who hears it
         if a signal comes
 
     """
-    output = Output()
+    output = choose(counts=False)
     answered = False
 
     def on_line(process: Process, kind: int, line: bytes) -> None:

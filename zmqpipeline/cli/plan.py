@@ -40,6 +40,8 @@ class Plan:
         whether the file's own distributor has one
     warnings
         sentences about what may not be meant
+    types
+        the task types of the roles that have one, by their names
 
     """
 
@@ -48,6 +50,7 @@ class Plan:
     stop_timeout: float = 10.0
     journal: bool = False
     warnings: list[str] = field(default_factory=list)
+    types: dict[str, str] = field(default_factory=dict)
 
     def dump(self) -> str:
         """Write it as one line of JSON."""
@@ -82,6 +85,12 @@ def make(program: Program, given: Endpoints) -> Plan:
         str(Path(a.target).absolute()) for a, _ in bound if a.scheme == "ipc" and not a.target.startswith("@")
     ]
     plan.roles = [(kind, found.name) for kind in ORDER for found in program.roles[kind]]
+    plan.types = {
+        found.name: found.task_type
+        for several in program.roles.values()
+        for found in several
+        if found.task_type
+    }
     values: list[Any] = [found.value for several in program.roles.values() for found in several]
     plan.stop_timeout = max((float(value.stop_timeout) for value in values), default=plan.stop_timeout)
     plan.journal = any(getattr(found.value, "journal", None) for found in program.roles["distributor"])

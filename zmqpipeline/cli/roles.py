@@ -10,13 +10,14 @@ import time
 from typing import NoReturn
 
 from zmqpipeline import Distributor, Statistics, access
-from zmqpipeline.cli import build, exits, loading, logs, plan, program
+from zmqpipeline.cli import build, exits, jsonlines, loading, logs, plan, program
 from zmqpipeline.cli.endpoints import EXAMINE, OF_ROLE, OVERRIDES, PLAN, Endpoints
 from zmqpipeline.cli.exits import Ending, Exit, trimmed_traceback
-from zmqpipeline.cli.output import Output
+from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.starting import StoppedEarly
 from zmqpipeline.cli.summary import summary
 from zmqpipeline.cli.supervised import Supervision
+from zmqpipeline.cli.voice import Voice
 from zmqpipeline.errors import Stopped
 
 _HELP = {
@@ -46,6 +47,8 @@ def main(command: str, arguments: list[str]) -> int:
 
     """
     options = _parser(command).parse_args(arguments)
+    if (sink := jsonlines.active()) is not None and options.name:
+        sink.voice = Voice(options.name, os.getpid())
     _write_lines()
     supervision = Supervision(options.stop_fd, options.status_fd)
     try:
@@ -103,7 +106,8 @@ def _run(command: str, options: argparse.Namespace, supervision: Supervision) ->
     name = chosen.name
     # from here on it is called by its name in the file, also in what is said of its end
     options.name = name
-    logs.configure(options.log_level, name, chosen.subject, prefixed=supervision.active)
+    voice = Voice(name, os.getpid(), chosen.task_type)
+    logs.configure(options.log_level, voice, chosen.subject, prefixed=supervision.active)
     journal = getattr(options, "journal", None) or os.environ.get(build.JOURNAL)
     role = build.role(found, command, name, _given(command, options), journal)
     supervision.attach(role)
@@ -132,7 +136,7 @@ def _distribute(distributor: Distributor, supervision: Supervision) -> int:
 
 def _follow(distributor: Distributor, supervision: Supervision) -> None:
     """Tell the supervisor, or a person, how far a distributor is; the program that wants to know as well."""
-    theirs, lines = distributor.on_progress, Output()
+    theirs, lines = distributor.on_progress, choose(counts=False)
 
     def tell(statistics: Statistics) -> None:
         if supervision.active:
@@ -206,6 +210,11 @@ def _parser(command: str) -> argparse.ArgumentParser:
         "--log-level",
         choices=logs.LEVELS,
         help=f"what is logged, by default info (environment: {logs.VARIABLE})",
+    )
+    parser.add_argument(
+        jsonlines.OPTION,
+        action="store_true",
+        help=f"write everything on stderr as objects of JSON, one a line (environment: {jsonlines.VARIABLE})",
     )
     parser.add_argument("--stop-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--status-fd", type=int, help=argparse.SUPPRESS)

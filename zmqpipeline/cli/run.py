@@ -52,7 +52,7 @@ def run(
     plan.journal = plan.journal or bool(environ.get(build.JOURNAL))
     output = choose(counts=any(kind == "distributor" for kind, _ in plan.roles))
     for warning in plan.warnings:
-        output.say(warning)
+        output.say(warning, "warning")
     count = usable_cores() if workers is None else workers
     return supervisor.run(target, plan, count, environ, output, has_changed)
 

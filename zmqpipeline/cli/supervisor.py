@@ -87,7 +87,7 @@ class Supervisor:
         self._interrupted = False
         self._collected_at: float | None = None
         self._due: list[tuple[float, Slot]] = [
-            (0.0, Slot(kind, name))
+            (0.0, Slot(kind, name, plan.types.get(name, "")))
             for kind, name in plan.roles
             for _ in range(workers if kind in _MANY else 1)
         ]
@@ -123,7 +123,7 @@ class Supervisor:
             return
         if kind == STDERR:
             process.last_lines.append(line.decode("utf-8", "replace"))
-        self._output.line(process.label, line, error=kind == STDERR)
+        self._output.line(process.voice, line, error=kind == STDERR)
 
     # -- starting -----------------------------------------------------------
 
@@ -159,7 +159,9 @@ class Supervisor:
                 return
             self._restarts += 1
             self._interrupted = self._interrupted or slot.kind == "distributor"
-            self._output.say(f"{process.label} has ended ({described(code)}): another one takes its place")
+            self._output.say(
+                f"{process.label} has ended ({described(code)}): another one takes its place", "warning"
+            )
             self._due.append((now + verdict.delay, slot))
         elif isinstance(verdict, policy.Fail):
             self._fail(verdict, process, now)
@@ -174,11 +176,9 @@ class Supervisor:
         if self._failure is not None or self._stopping:
             return
         self._failure = verdict
-        self._output.say(verdict.reason)
+        self._output.say(verdict.reason, "error")
         if process.error is None and process.last_lines:
-            self._output.say(f"the last lines of {process.label}:")
-            for line in process.last_lines:
-                self._output.details(f"    {line}".encode())
+            self._output.last_lines(process.label, process.last_lines)
         self._stop(now)
         for other in self._herd.alive:
             # without a collector nothing is acknowledged any more

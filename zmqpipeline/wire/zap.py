@@ -141,8 +141,7 @@ class Handler:
         try:
             self._begin()
         except BaseException:
-            self._socket.close()  # the context would wait for it for ever
-            self._reader.close()
+            self._close()  # the context would wait for the socket for ever
             self._writer.close()
             raise
 
@@ -186,8 +185,13 @@ class Handler:
             pass  # the context was terminated: nobody is left who could ask
         finally:
             self.has_ended = True
-            self._socket.close()
-            self._reader.close()
+            self._close()
+
+    def _close(self) -> None:
+        with contextlib.suppress(zmq.ZMQError):  # it was not bound, or its context was terminated
+            self._socket.unbind(ENDPOINT)  # else some time later: the next handler would be refused
+        self._socket.close()
+        self._reader.close()
 
     def _answer(self) -> None:
         request = self._socket.recv_multipart()
