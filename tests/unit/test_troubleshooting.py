@@ -61,6 +61,23 @@ NOT_ALONE = {
         "; the cases that were done are in …",
     ),
     "Python says it, and it is only translated": ("module 'zmqpipeline' has no attribute …",),
+    "what a doctor finds in order": (
+        "nothing is wrong", "… can be bound (…)…", "the task type … has the Task … and the Worker …",
+        "; the socket file there was left behind by a process that has ended, and is replaced",
+        "has a run that is not finished, which goes on", "can be written, for a new run",
+        "zmqpipeline …, not installed, from …", "… … (… or newer is needed)",
+        "a process may open any number of files", "a process may open … files, and each connection is one",
+        "… can be used to connect, with the public key …", "… can be used to bind, and lets in …",
+        "… is reached, and a ZeroMQ socket … answers (…)", "… is let in at …",
+    ),
+    "of whom a doctor says it, and what it adds": (
+        "the role that binds it (…)", "it is process …", "nobody answers there", "a ZeroMQ socket …",
+        "what answers there is …", " in the folder …",
+    ),
+    "what a run with --reload is at": (
+        "stopped by … while it waited for a change", "waiting for a change in …; Ctrl-C ends",
+        "…: finishing what is under way, to begin again",
+    ),
     "logged for information, or the history of a test": (
         "client … is …, its answer is dropped", "after a commit", "… (to be started again)",
         "Distributor: waiting for … tasks that are under way", "…: waiting for the tasks that it has begun",
