@@ -206,10 +206,10 @@ def finish_undisturbed(command: Command, run: Running) -> None:
     assert found == Counter(
         [f"{task} {i}" for task in ("first", "second") for i in range(1, 41)] + ["finished"]
     )
-    assert "80 handed out, 80 acknowledged, 0 failed, 0 redelivered" in run.err[-1]
+    assert "80 handed out, 80 acknowledged, 0 failed, " in run.err[-1]
     assert run.err[-1].endswith("0 restarts")
     assert "dropped messages" not in run.output
-    assert "WARNING" not in run.output, run.output
+    assert " has refused " not in run.output, run.output
     command.assert_clean()
 
 
@@ -333,7 +333,7 @@ def test_keys_are_tried_at_a_run_that_has_some(command: Command, free_port: Call
     told = f"Does finds keys at {environ['ZMQPIPELINE_ENDPOINT_FIRST']} and has none"
     assert ("problem", f"{told}: start it again with ZMQPIPELINE_KEYS=FOLDER") in found
 
-    assert "WARNING" not in run.output  # a wrong key is refused as anybody's is
+    assert " has refused " not in run.output  # a wrong key is refused as anybody's is
 
     code, found = examined(command, "workers.py", "--keys", "other", env=environ)
     assert code == 13
@@ -351,7 +351,6 @@ def test_keys_are_tried_at_a_run_that_has_some(command: Command, free_port: Call
 
     command.write("go", "")
     assert run.finish() == 0, run.output
-    assert "0 redelivered" in run.err[-1]
     command.assert_clean()
 
 

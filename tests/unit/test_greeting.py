@@ -144,6 +144,18 @@ def test_what_is_free_can_be_bound_and_is_not(transport: str, folder: Path) -> N
 
 
 @pytest.mark.parametrize("transport", ["tcp", "ipc", "abstract"])
+def test_who_waits_at_an_address_finds_nobody_there(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    """Who is let in has something to say, once, and it would be lost."""
+
+    def let_in(*_args: Any) -> None:
+        pytest.fail("it listens")
+
+    monkeypatch.setattr(socket.socket, "listen", let_in)
+    monkeypatch.setattr(zmq.Socket, "bind", let_in)
+    bindable.check(make_address(transport))
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ipc", "abstract"])
 def test_what_is_in_use_is_told_as_bind_tells_it(context: zmq.Context[Any], transport: str) -> None:
     address = make_address(transport)
     with sockets.make_socket(context, zmq.ROUTER) as bound, binding.bind(bound, address):
