@@ -24,8 +24,9 @@ settings.register_profile("zmqpipeline", deadline=None, max_examples=budget.exam
 settings.load_profile("zmqpipeline")
 
 
-def pytest_collection_finish() -> None:
-    """Let those tests that collect garbage look at what they have made, and not at every module each time."""
+@pytest.fixture(autouse=True, scope="module")
+def _quick_collections() -> None:
+    """Let tests that collect garbage look at what they have made, and not at all that was there before."""
     gc.collect()
     gc.freeze()
 

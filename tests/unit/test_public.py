@@ -95,6 +95,20 @@ def test_importing_brings_none_of_the_extras_along() -> None:
     assert "zmqpipeline.cli" not in loaded
 
 
+def test_the_command_imports_what_measures_only_to_measure() -> None:
+    loaded = imported("import zmqpipeline.cli.app as app; print(json.dumps(sorted(sys.modules)))")
+    assert "zmqpipeline.cli.supervisor" in loaded
+    assert not [name for name in loaded if name.startswith(("zmqpipeline.bench", "importlib.metadata"))]
+    loaded = imported(
+        "import zmqpipeline.cli.app as app, click; context = click.Context(app.group); "
+        "found = [app.group.get_command(context, name).name for name in app.group.list_commands(context)]; "
+        "print(json.dumps([found, sorted(sys.modules)]))"
+    )
+    assert {"bench", "run", "worker"} <= set(loaded[0])
+    assert loaded[0] == sorted(loaded[0])
+    assert "zmqpipeline.bench.tour" in loaded[1]
+
+
 def test_importing_leaves_logging_alone() -> None:
     found = imported(
         f"{EVERYTHING}; "
