@@ -81,7 +81,7 @@ class Program:
     """
 
     target: str
-    tasks: list[type[Task]] = field(default_factory=list)
+    tasks: list[type[Task[Any, Any]]] = field(default_factory=list)
     roles: dict[str, list[Found]] = field(default_factory=lambda: defaultdict(list))
 
     def pick(self, kind: str, name: str | None) -> Found:

@@ -119,7 +119,11 @@ class Seat:
     """
 
     def __init__(
-        self, network: Network, maker: Maker[Worker], number: int, check: Callable[[Worker], None]
+        self,
+        network: Network,
+        maker: Maker[Worker[Any, Any]],
+        number: int,
+        check: Callable[[Worker[Any, Any]], None],
     ) -> None:
         self._network = network
         self._maker = maker
@@ -127,7 +131,7 @@ class Seat:
         self._check = check
         self._joined = 0
         self._beat_at = 0.0
-        self.workers: list[Worker] = []
+        self.workers: list[Worker[Any, Any]] = []
         self._start()
 
     @property
