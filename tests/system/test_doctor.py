@@ -333,12 +333,13 @@ def test_keys_are_tried_at_a_run_that_has_some(command: Command, free_port: Call
     told = f"Does finds keys at {environ['ZMQPIPELINE_ENDPOINT_FIRST']} and has none"
     assert ("problem", f"{told}: start it again with ZMQPIPELINE_KEYS=FOLDER") in found
 
+    assert "WARNING" not in run.output  # a wrong key is refused as anybody's is
+
     code, found = examined(command, "workers.py", "--keys", "other", env=environ)
     assert code == 13
     told = f"Does gets no answer to its key at {environ['ZMQPIPELINE_ENDPOINT_FIRST']}"
     assert any(sentence.startswith(told) for _, sentence in wrong(found)), found
 
-    assert "WARNING" not in run.output
     code, found = examined(command, "workers.py", "--keys", "host", env=environ)
     assert code == 13
     told = (

@@ -234,7 +234,6 @@ def test_a_folder_that_cannot_be_watched(folder: Path) -> None:
 
 
 @needs_watchfiles
-@pytest.mark.usefixtures("descriptors")
 def test_what_a_watcher_sees(folder: Path) -> None:
     for name in ("sub", ".git", "venv"):
         folder.joinpath(name).mkdir()
