@@ -22,7 +22,7 @@ NOT_TYPED = {
     "zmqpipeline metrics": "tests/system/test_cli_metrics.py starts it, and ends it with a signal",
     "ssh ": "needs another machine",
     "zmqpipeline dashboard": "tests/system/test_cli_dashboard.py starts it, and ends it with a signal",
-    "nc ": "is not everywhere, and needs another machine",
+    "zmqpipeline doctor count.py --endpoint": "needs another host: tests/system/test_doctor.py",
     "zmqpipeline bench ": "takes minutes: tests/system/test_bench_command.py runs short ones",
     "python -m zmqpipeline.testing.chaos": "takes minutes: tests/system/test_chaos.py runs a short one",
 }

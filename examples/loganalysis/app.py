@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import chart
@@ -117,6 +118,26 @@ class PieceCounter(zmqpipeline.SingleThreadedWorker):
         return {**counts, "requests": requests}
 
 
+class Database:
+    """A table of what was found, by the ids of results; opened for each access, so nothing stays open."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("CREATE TABLE IF NOT EXISTS found (id TEXT PRIMARY KEY, run TEXT, what TEXT)")
+
+    def insert(self, *row: str) -> None:
+        with closing(sqlite3.connect(self.path)) as database, database:
+            database.execute("INSERT INTO found VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row)
+
+    def newest(self) -> list[str]:
+        """Read what was found by the run that has written last."""
+        with closing(sqlite3.connect(self.path)) as database:
+            run = database.execute("SELECT run FROM found ORDER BY rowid DESC LIMIT 1").fetchone()
+            rows = database.execute("SELECT what FROM found WHERE run IS ? ORDER BY id", run or (None,))
+            return [what for (what,) in rows]
+
+
 class Report(zmqpipeline.Collector):
     """Keeps what was counted in a table, and adds it up at the end."""
 
@@ -124,8 +145,7 @@ class Report(zmqpipeline.Collector):
     ack_endpoint = zmqpipeline.EndpointAddress("ipc://acks.ipc")
 
     def __init__(self) -> None:
-        self.database = sqlite3.connect("counts.sqlite", isolation_level=None, check_same_thread=False)
-        self.database.execute("CREATE TABLE IF NOT EXISTS found (id TEXT PRIMARY KEY, run TEXT, what TEXT)")
+        self.database = Database("counts.sqlite")
 
     def handle_collection(self, data: dict, task_type: str, msgtype: str) -> None:
         if task_type == COUNT:
@@ -136,14 +156,10 @@ class Report(zmqpipeline.Collector):
 
     def _keep(self, what: dict) -> None:
         # committed when it returns; the same result once more, after a crash, changes nothing
-        row = (self.result_id, self.result_id.partition("-")[0], json.dumps(what))
-        self.database.execute("INSERT INTO found VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row)
+        self.database.insert(self.result_id, self.result_id.partition("-")[0], json.dumps(what))
 
     def handle_finished(self, data: object, task_type: str) -> None:
-        newest = self.database.execute("SELECT run FROM found ORDER BY rowid DESC LIMIT 1").fetchone()
-        rows = self.database.execute("SELECT what FROM found WHERE run IS ? ORDER BY id", newest or (None,))
-        found = [json.loads(what) for (what,) in rows]
-        self.database.close()
+        found = [json.loads(what) for what in self.database.newest()]
         missing = [what["missing"] for what in found if "missing" in what]
         total = counting.add_up(as_counted(what) for what in found if "missing" not in what)
         chart.draw(total, Path("week.svg"))

@@ -36,5 +36,7 @@ def draw(total: dict, path: Path) -> None:
         x = LEFT + number * 70
         marks.append(f'<rect x="{x}" y="10" width="12" height="12" fill="{colour}"/>')
         marks.append(f'<text x="{x + 18}" y="21">{kind}</text>')
+    x = LEFT + len(COLOURS) * 70
+    marks.append(f'<text x="{x}" y="21">requests of a week, by hour of the day and status</text>')
     marks.append("</svg>")
     path.write_text("\n".join(marks) + "\n", encoding="utf-8")

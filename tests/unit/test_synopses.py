@@ -8,7 +8,7 @@ import shlex
 
 import click
 
-from tests.pages import DOCS, blocks
+from tests.pages import DOCS, ROOT, blocks
 from tests.system.reader import commands
 from tests.system.test_cli_run import SUMMARY
 from zmqpipeline.cli import roles
@@ -72,3 +72,12 @@ def test_prometheus_asks_where_the_metrics_are() -> None:
     # that these are all that there are is tested with the metrics themselves
     listed = set(re.findall(r"^``(zmqpipeline_\w+)``", page.read_text("utf-8"), re.MULTILINE))
     assert set(re.findall(r"zmqpipeline_\w+", found["text"])) <= listed
+
+
+def test_each_extra_is_in_the_table_of_the_installation() -> None:
+    project = ROOT.joinpath("pyproject.toml").read_text("utf-8")
+    _, _, extras = project.partition("[project.optional-dependencies]\n")
+    names = re.findall(r"^(\w+) = ", extras.partition("\n\n")[0], re.MULTILINE)
+    page = DOCS.joinpath("installation.rst").read_text("utf-8")
+    assert len(names) >= 7
+    assert [name for name in names if f"\n``{name}``" not in page] == []

@@ -60,6 +60,19 @@ NOT_ALONE = {
         "tasks that do nothing, beside bare sockets with batches of 1000",
         "; the cases that were done are in …",
     ),
+    "a finding of doctor that all is well, or a part of a finding": (
+        "nothing is wrong",
+        "; the socket file there was left behind by a process that has ended, and is replaced",
+        "… can be bound (…)…", "the task type … has the Task … and the Worker …",
+        "the role that binds it (…)", "has a run that is not finished, which goes on",
+        "can be written, for a new run", "zmqpipeline …, not installed, from …",
+        "… … (… or newer is needed)", "a process may open any number of files",
+        "a process may open … files, and each connection is one",
+        "… can be used to connect, with the public key …", "… can be used to bind, and lets in …",
+        "it is process …", "nobody answers there", "a ZeroMQ socket …", "what answers there is …",
+        "… is reached, and a ZeroMQ socket … answers (…)", " in the folder …", "… is let in at …",
+        "…; take one of these dependencies out",
+    ),
     "Python says it, and it is only translated": ("module 'zmqpipeline' has no attribute …",),
     "what a doctor finds in order": (
         "nothing is wrong", "… can be bound (…)…", "the task type … has the Task … and the Worker …",
@@ -84,6 +97,8 @@ NOT_ALONE = {
         "… is of a run that is finished: it is cleared for a new one", "waiting for the broker at …",
         "resuming the run of the journal …: … tasks are acknowledged, … are handed out again",
         "… is connected to the broker at …", ", … handed out again",
+        "stopped by … while it waited for a change", "waiting for a change in …; Ctrl-C ends",
+        "…: finishing what is under way, to begin again",
     ),
 }  # fmt: skip
 PARTS = {text for texts in NOT_ALONE.values() for text in texts}
