@@ -492,6 +492,26 @@ def test_a_handler_without_a_thread_leaves_nothing_open(keys: Keys, monkeypatch:
         context.destroy()
 
 
+def test_a_handler_leaves_its_address_at_once(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libzmq closes a socket in a thread of its own, which may come to it later than the next role."""
+
+    def refused(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    closing: list[zmq.Socket[bytes]] = []
+    with zmq.Context() as context:
+        with monkeypatch.context() as patched:
+            patched.setattr(zmq.Socket, "close", lambda socket: closing.append(socket))  # noqa: PLW0108 - a method
+            for _ in range(2):
+                zap.enter(context, keys.allowed).close()
+            patched.setattr("threading.Thread.start", refused)
+            for _ in range(2):
+                with pytest.raises(RuntimeError, match="can't start new thread"):
+                    zap.enter(context, keys.allowed)
+        for socket in closing:
+            socket.close()
+
+
 def test_a_context_with_a_handler_of_the_program_is_refused(keys: Keys) -> None:
     pipeline = Pipeline("tcp")
     keeper = pipeline.keeper(keys=keys.folder)
