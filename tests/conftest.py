@@ -13,14 +13,21 @@ from hypothesis import settings
 from zmq.utils.garbage import GarbageCollectorThread
 
 import zmqpipeline
+from tests import budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 # how long an example takes says something of the machine, not of the code
-settings.register_profile("zmqpipeline", deadline=None)
+settings.register_profile("zmqpipeline", deadline=None, max_examples=budget.examples(50))
 settings.load_profile("zmqpipeline")
+
+
+def pytest_collection_finish() -> None:
+    """Let those tests that collect garbage look at what they have made, and not at every module each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

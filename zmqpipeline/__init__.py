@@ -9,10 +9,12 @@ from zmqpipeline._version import __version__
 
 if TYPE_CHECKING:
     from zmqpipeline import helpers, zhelpers
+    from zmqpipeline.asyncworker import AsyncWorker
     from zmqpipeline.collector import Collector
     from zmqpipeline.delivery.statistics import Statistics
     from zmqpipeline.descriptors import EndpointAddress, TaskType
     from zmqpipeline.distributor import Distributor
+    from zmqpipeline.iterabletask import IterableTask
     from zmqpipeline.metadata import MetaDataWorker
     from zmqpipeline.multithreaded import MultiThreadedWorker
     from zmqpipeline.security import Security
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from zmqpipeline.worker import Worker
 
 __all__ = [
+    "AsyncWorker",
     "Collector",
     "Distributor",
     "EndpointAddress",
+    "IterableTask",
     "MetaDataWorker",
     "MultiThreadedWorker",
     "Security",
@@ -50,9 +54,11 @@ __all__ = [
 #: where each public name is; its module is imported when it is first asked for, because a process that is
 #: one role needs only its own
 _HOMES = {
+    "AsyncWorker": "asyncworker",
     "Collector": "collector",
     "Distributor": "distributor",
     "EndpointAddress": "descriptors",
+    "IterableTask": "iterabletask",
     "MetaDataWorker": "metadata",
     "MultiThreadedWorker": "multithreaded",
     "Security": "security",

@@ -38,13 +38,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    from zmqpipeline.cli.endpoints import PLAN  # noqa: PLC0415 - a way of its own for each kind of command
+    from zmqpipeline.cli.endpoints import OF_ROLE  # noqa: PLC0415 - a way of its own for each kind of command
+    from zmqpipeline.cli.jsonlines import is_wanted, speak  # noqa: PLC0415
     from zmqpipeline.cli.program import ROLES  # noqa: PLC0415
 
-    if arguments and (arguments[0] in ROLES or arguments[0] == PLAN):
+    command = arguments[0] if arguments else ""
+    if (command in OF_ROLE or command == "run") and is_wanted(arguments):
+        # before anything else can go wrong
+        speak(command if command in ROLES else "run")
+    if command in OF_ROLE:
         from zmqpipeline.cli import roles  # noqa: PLC0415
 
-        return roles.main(arguments[0], arguments[1:])
+        return roles.main(command, arguments[1:])
     try:
         from zmqpipeline.cli import app  # noqa: PLC0415
     except ImportError as error:

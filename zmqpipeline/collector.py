@@ -131,6 +131,7 @@ class Collector(DeclaredRole, abc.ABC):
         self.logger.error(
             "a task of %s failed for good: %s: %s\ndata: %r\n%s",
             task_type, error.get("type"), error.get("text"), data, error.get("traceback", ""),
+            extra={"task": task_type},
         )  # fmt: skip
 
     def handle_finished(self, data: Any, task_type: str) -> None:

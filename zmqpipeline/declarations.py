@@ -54,12 +54,15 @@ class Method:
         the names of its arguments, behind self
     keyword
         whether they are passed by name
+    coroutine
+        whether it is a coroutine function
 
     """
 
     name: str
     takes: tuple[str, ...] = ()
     keyword: bool = False
+    coroutine: bool = False
 
 
 class Declared:
@@ -218,12 +221,16 @@ def check(cls: type[Declared]) -> None:
 def _check_method(cls: type, method: Method) -> None:
     """Check that a method can be called as the library calls it."""
     where = f"class {cls.__qualname__}: {method.name}"
-    expected = f"expected a method that takes ({', '.join(('self', *method.takes))})"
+    kind = "a coroutine function (async def)" if method.coroutine else "a method"
+    expected = f"expected {kind} that takes ({', '.join(('self', *method.takes))})"
     value = inspect.getattr_static(cls, method.name)
     function = getattr(value, "__func__", value)
     if not callable(function):
         raise DeclarationError(f"{where} is {_shown(value)}, {expected}")
-    if inspect.iscoroutinefunction(function):
+    if method.coroutine and not inspect.iscoroutinefunction(function):
+        what = "an asynchronous generator" if inspect.isasyncgenfunction(function) else "a plain function"
+        raise DeclarationError(f"{where} is {what}, {expected}")
+    if not method.coroutine and inspect.iscoroutinefunction(function):
         raise DeclarationError(f"{where} is a coroutine function (async def), {expected}")
     found = parameters(cls, method.name)
     if found is None:

@@ -15,6 +15,7 @@ from zmqpipeline.connections import Connections
 from zmqpipeline.declarations import check_addresses
 from zmqpipeline.delivery.dispatch import Dispatch
 from zmqpipeline.delivery.ledger import Ledger
+from zmqpipeline.delivery.news import Digest
 from zmqpipeline.delivery.ports import NO_JOURNAL, Options
 from zmqpipeline.delivery.statistics import Statistics
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
@@ -190,7 +191,7 @@ class Distributor(Registration, Role):
             book = TaskBook(name, source, depends, self._link, run, Ledger(envelope.cut), self._options, kept)
             book.ends = self._ends.how
             books.append(book)
-        self._connect()
+        self._connect(metadata)
         self._dispatch = Dispatch(run, books, self._link, self._options, kept)
         if journal is not None:
             resume_and_tell(journal, self._dispatch, sources, self.logger)
@@ -201,12 +202,12 @@ class Distributor(Registration, Role):
             self._dispatch.set_metadata({})
         self._collector = self._peer_clock(f"the collector at {self.collector_ack_endpoint}")
         self._workers = {book.name: self._peer_clock(f"each worker of {book.name}") for book in books}
+        self._digest = Digest()
         self._progress_at = self._stop_at = 0.0
 
-    def _connect(self) -> None:
+    def _connect(self, metadata: EndpointAddress | None) -> None:
         """Make the sockets for the collector and the metadata worker."""
-        address = str(self.metadata_endpoint)
-        self._metadata_socket = self._bound(zmq.REP, address) if self.receive_metadata else None
+        self._metadata_socket = self._bound(zmq.REP, metadata) if metadata else None
         self._link.sink = self._connected(zmq.PUSH, self.collector_endpoint)
         self._acks = self._connected(zmq.PULL, self.collector_ack_endpoint, watch=True)
         *router_watches, self._ack_watch = self._watches
@@ -351,9 +352,12 @@ class Distributor(Registration, Role):
             self._dispatch.connection_gone(name, address)
         for host, pid in self._ends.due(now):
             self._dispatch.process_ended(host, pid)
-        for news in self._dispatch.news():
-            self.logger.log(logging.WARNING if news.fate.is_trouble else logging.INFO, "%s", news)
-            if self._desk is not None:
+        found = self._dispatch.news()
+        for news in self._digest.of(found, now):
+            level = logging.WARNING if news.fate.is_trouble else logging.INFO
+            self.logger.log(level, "%s", news, extra={"task": news.task})
+        if self._desk is not None:
+            for news in found:
                 self._desk.observer.note(news)
 
     def _forgive(self, seconds: float) -> None:
@@ -372,6 +376,8 @@ class Distributor(Registration, Role):
 
     def _closing(self) -> None:
         self._final = self.statistics()
+        if self._is_open:
+            self._link.part(self._ack_watch)
         self._is_open = False
         if self._journal is not None:
             self._journal.close()

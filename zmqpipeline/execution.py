@@ -154,6 +154,14 @@ class Execution:
         return Work(taken[::-1][done:], ids, work.attempt, work.run)
 
 
+def packed(result: Any, name: str, packer: msgpack.Packer) -> bytes:
+    """Pack one result, or raise; :func:`described` says what is wrong with it."""
+    body: bytes = packer.pack(dictionary(result, name))
+    if serializer.MAYBE_TOO_DEEP < len(body) < envelope.OWN_FRAME:
+        serializer.check_depth(body)
+    return body
+
+
 class WrongResultError(TypeError):
     """Raised for a result that is no dictionary: no further attempt would change it."""
 

@@ -165,7 +165,6 @@ class Heartbeat(threading.Thread):
         return sockets.Outbox(made)
 
     def _watch(self) -> None:
-        shared = self._shared
         beat_at = time.monotonic()  # at once, so that the distributor knows this connection
         idle = 0
         while not self._stopped.is_set():
@@ -174,13 +173,11 @@ class Heartbeat(threading.Thread):
                 beat_at = now + self._interval
                 self._redial(now)
                 self._beat()
-            self._calls.glance(now)
-            for hand, execution in enumerate(shared.executions):
-                self._look(hand, execution, now)
+            is_busy = self._look_at_all(now)
             self._reporter.results.flush()
             self._reporter.distributor.flush()
             # only now: a worker that is stopped before its first beat is found by nothing else
-            idle = 0 if any(shared.executions) else idle + 1
+            idle = 0 if is_busy else idle + 1
             self._stopped.wait(GLANCE if idle < _IDLE_GLANCES else IDLE_GLANCE)
 
     def _redial(self, now: float) -> None:
@@ -194,9 +191,20 @@ class Heartbeat(threading.Thread):
             return  # what is done has not left: nobody may think that it has
         with self._shared.lock:
             beat = self._shared.assignment.heartbeat()
-        beat.data = self._shared.report(self._calls.longest(time.monotonic()))
+        beat.data = self._shared.report(self._longest(time.monotonic()))
         if not self._reporter.distributor:  # an old one that waits says the same
             self._reporter.tell(beat)
+
+    def _longest(self, now: float) -> float:
+        """Tell for how long nothing else could be done, at the most, in seconds."""
+        return self._calls.longest(now)
+
+    def _look_at_all(self, now: float) -> bool:
+        """Do what is due for all hands; tell whether to look again soon."""
+        self._calls.glance(now)
+        for hand, execution in enumerate(self._shared.executions):
+            self._look(hand, execution, now)
+        return any(self._shared.executions)
 
     def _look(self, hand: int, execution: Execution | None, now: float) -> None:
         """Do what is due for one hand."""
@@ -245,14 +253,21 @@ class Heartbeat(threading.Thread):
         text = f"took longer than its time limit of {limit:g} s"
         self._reporter.fail(self._shared.assignment, execution.work, place, describe(TimeoutError(text)))
         if self._give_up():
-            self._logger.error("%s: a task passed its time limit: the process ends", self._subject)
-            self._say_goodbye()  # nothing can interrupt the thread that is stuck, nothing else is left to do
-            os._exit(TIME_LIMIT_EXIT)
+            self._end_process()
 
-    def _say_goodbye(self) -> None:
-        """Send what is done, and give the rest back."""
+    def _end_process(self) -> None:
+        """End it: nothing can interrupt the thread that is stuck, and nothing else is left to do."""
+        self._logger.error("%s: a task passed its time limit: the process ends", self._subject)
+        self._say_goodbye()
+        os._exit(TIME_LIMIT_EXIT)
+
+    def _send_all_done(self) -> None:
         for execution in self._shared.executions:
             if execution is not None:
                 self._send_done(execution)
+
+    def _say_goodbye(self) -> None:
+        """Send what is done, and give the rest back."""
+        self._send_all_done()
         self._reporter.tell(self._shared.assignment.goodbye())
         time.sleep(_PARTING)

@@ -44,6 +44,12 @@ class SocketLink:
             return Outcome.FULL if self._stalled() else Outcome.GONE
         return Outcome.SENT
 
+    def part(self, collector: sockets.Watch) -> None:
+        """Let what was said last reach the collector, but wait for nothing if that is gone."""
+        collector.drain()
+        if self.sink is not None and not collector.connections:
+            self.sink.linger = 0
+
     def to_collector(self, message: Message) -> bool:
         """Send to the collector, if there is room."""
         assert self.sink is not None  # noqa: S101 - _open made it

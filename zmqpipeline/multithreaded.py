@@ -35,8 +35,9 @@ _THREAD_ENDPOINT = Attribute(  # anywhere else, others could speak to the thread
 )
 #: how long a thread may take to end when there is nothing left to do, in seconds
 _JOIN_TIMEOUT = 2.0
-#: and when the worker stops at once
+#: and when the worker stops at once, which may be asked for while it waits
 _HASTE = 0.2
+_GLANCE = 0.02
 _DRAIN = 64
 
 #: what threads say: that they have nothing to do, that something is done, that they have broken down
@@ -74,6 +75,24 @@ class MultiThreadedWorker(Worker):
 
     n_threads: int
     thread_endpoint: str = "inproc://threadworker"
+
+    @abc.abstractmethod
+    def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Prepare one task, in the main thread.
+
+        Parameters
+        ----------
+        data
+            what the task's ``handle()`` returned
+        *args, **kwargs
+            room for what later versions may pass
+
+        Returns
+        -------
+        dict or None
+            what the thread gets; ``{}`` for None
+
+        """
 
     @abc.abstractmethod
     def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any] | None:
@@ -201,10 +220,11 @@ class MultiThreadedWorker(Worker):
         for index in range(len(self._threads)):
             with contextlib.suppress(zmq.ZMQError):  # a thread that never came, or has gone already
                 self._inner.send_multipart([_name(index), _STOP], zmq.NOBLOCK)
-        patience = _JOIN_TIMEOUT if self._level < NOW else _HASTE
-        deadline = time.monotonic() + (0.0 if any(self._executions) else patience)
+        begun, is_stuck = time.monotonic(), any(self._executions)
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            while thread.is_alive() and not is_stuck:
+                thread.join(_GLANCE)
+                is_stuck = time.monotonic() - begun > (_JOIN_TIMEOUT if self._level < NOW else _HASTE)
         if any(thread.is_alive() for thread in self._threads) and self._owns_context:
             # to terminate the context would wait for their sockets: the last one that comes back does it
             self._owns_context = False

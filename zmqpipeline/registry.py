@@ -40,7 +40,7 @@ def add(tasks: dict[str, Task], chosen: Iterable[type[Task] | Task]) -> None:
             made.siblings = tasks
         elif type(known) is not cls:
             raise DeclarationError(taken(cls.task_type, type(known), cls))
-    _check_circles({name: [str(other) for other in task.dependencies] for name, task in tasks.items()})
+    check_circles({name: [str(other) for other in task.dependencies] for name, task in tasks.items()})
 
 
 def warn_of_missing(tasks: dict[str, Task]) -> None:
@@ -63,8 +63,20 @@ def taken(task_type: str, known: type, other: type) -> str:
     )
 
 
-def _check_circles(depends: dict[str, list[str]]) -> None:
-    """Refuse tasks that wait for each other."""
+def check_circles(depends: dict[str, list[str]]) -> None:
+    """Refuse tasks that wait for each other.
+
+    Parameters
+    ----------
+    depends
+        by task type, those that it waits for
+
+    Raises
+    ------
+    DeclarationError
+        names the circle
+
+    """
     done: set[str] = set()
 
     def visit(name: str, way: list[str]) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zmqpipeline.delivery.assignment import Work
 from zmqpipeline.delivery.credit import ROUND_BYTES
+from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.failure import describe, size_of_error
 from zmqpipeline.wire import envelope
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Iterable
 
-    from zmqpipeline.delivery.assignment import Assignment, Work
+    from zmqpipeline.delivery.assignment import Assignment
     from zmqpipeline.execution import Execution
     from zmqpipeline.wire.envelope import Message
     from zmqpipeline.wire.sockets import Outbox
@@ -78,6 +81,29 @@ class Reporter:
             self.fail(assignment, work, place, error)
         for place, results in done.runs():
             size += self._send(assignment, work, place, results, limit)
+        return size
+
+    def deliver(self, assignment: Assignment, done: Iterable[tuple[Work, bytes]], max_message: int) -> int:
+        """Send the results of tasks that were each a work of its own; tell how many bytes that were.
+
+        Parameters
+        ----------
+        assignment
+            makes the messages
+        done
+            the tasks and their packed results, in any order
+        max_message
+            the largest frame that the collector takes, in bytes
+
+        """
+        kinds: dict[tuple[str, int], dict[int, bytes]] = {}
+        for work, packed in done:
+            kinds.setdefault((work.run, work.attempt), {})[work.ids[0][0]] = packed
+        size, limit = 0, max_message - envelope.ENVELOPE_BYTES
+        for (run, attempt), found in kinds.items():
+            ids = Intervals((task_id, 1) for task_id in found).ranges()
+            results = [found[task_id] for task_id in sorted(found)]
+            size += self._send(assignment, Work([], ids, attempt, run), 0, results, limit)
         return size
 
     def fail(self, assignment: Assignment, work: Work, place: int, error: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 import time
+from typing import Any
 
 from zmqpipeline.delivery.credit import MOST_BYTES
 from zmqpipeline.execution import Execution
@@ -15,6 +17,27 @@ class SingleThreadedWorker(Worker):
 
     Implement :meth:`handle_execution`; what it returns is what the collector gets.
     """
+
+    @abc.abstractmethod
+    def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Do one task.
+
+        An exception is not the end of the worker: the task is tried again, and
+        handed to the collector's ``handle_failure`` when its attempts are used up.
+
+        Parameters
+        ----------
+        data
+            what the task's ``handle()`` returned
+        *args, **kwargs
+            room for what later versions may pass
+
+        Returns
+        -------
+        dict or None
+            what the collector gets; ``{}`` for None
+
+        """
 
     def _work(self) -> None:
         with self._shared.lock:

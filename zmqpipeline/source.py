@@ -96,6 +96,8 @@ class TaskSource:
             self._past = None
             with self._user_code:
                 self.task.restore(state)
+        with self._user_code:
+            self.task._opened()  # noqa: SLF001
 
     def available(self) -> bool:
         """Call is_available_for_handling()."""

@@ -69,7 +69,7 @@ class Task(Declared, abc.ABC):
 
     """
 
-    _declares = (TASK_TYPE, ENDPOINT, _DEPENDENCIES)
+    _declares: tuple[Attribute, ...] = (TASK_TYPE, ENDPOINT, _DEPENDENCIES)
     _calls = (Method("initialize", ("metadata",)), Method("is_available_for_handling", ("last_ack_data",)))
 
     task_type: TaskType
@@ -85,6 +85,10 @@ class Task(Declared, abc.ABC):
     #: how long an attempt may take, in seconds; None for ever. A process cannot interrupt what it runs:
     #: a worker whose only thread passes this limit ends its process, and has to be started again
     time_limit: float | None = None
+
+    #: how many tasks there will be, for progress and the time that is left; None if that is not known. Set it
+    #: in the class or in :meth:`initialize`
+    total: int | None = None
 
     is_complete: bool = False
     n_items: int = 0
@@ -216,7 +220,14 @@ class Task(Declared, abc.ABC):
                 raise DeclarationError(
                     f"class {cls.__qualname__}: {name} is {value!r}, expected seconds from {least:g}"
                 )
+        if cls.total is not None and (type(cls.total) is not int or cls.total < 0):
+            raise DeclarationError(
+                f"class {cls.__qualname__}: total is {cls.total!r}, expected a whole number from 0, or None"
+            )
         cls._ack_data_as = _ack_data_as(cls)
+
+    def _opened(self) -> None:
+        """Prepare, behind :meth:`initialize` and :meth:`restore`, what a kind of task needs."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Give each instance a set of addresses of its own, whatever its ``__init__`` does."""

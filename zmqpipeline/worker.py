@@ -26,6 +26,8 @@ from zmqpipeline.wire import envelope, messages, serializer, sockets
 from zmqpipeline.wire.inbox import Inbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zmqpipeline.delivery.assignment import Work
     from zmqpipeline.execution import Execution
     from zmqpipeline.role import Socket
@@ -50,7 +52,7 @@ _classes: weakref.WeakValueDictionary[str, type[Worker]] = weakref.WeakValueDict
 
 
 class Worker(DeclaredRole, abc.ABC):
-    """Who does the tasks of one type: the base of the workers with one and with many threads.
+    """Who does the tasks of one type: the base of all kinds of workers.
 
     Attributes
     ----------
@@ -78,6 +80,7 @@ class Worker(DeclaredRole, abc.ABC):
     worker_id: bytes = b""
     worker: Socket | None = None
     sender: Socket | None = None
+    _heartbeat: Heartbeat | None = None
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.worker")
     _finishes: ClassVar[str] = "the tasks that it has begun"
@@ -101,8 +104,8 @@ class Worker(DeclaredRole, abc.ABC):
         _classes.clear()
 
     @abc.abstractmethod
-    def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any] | None:
-        """Do one task.
+    def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Do one task; in an :class:`AsyncWorker` this is a coroutine function.
 
         An exception is not the end of the worker: the task is tried again, and
         handed to the collector's ``handle_failure`` when its attempts are used up.
@@ -130,17 +133,15 @@ class Worker(DeclaredRole, abc.ABC):
         self.sender = self._connected(zmq.PUSH, self.collector_endpoint)
         self._may_refuse = is_keyed(self.collector_endpoint)
         self._results = sockets.Outbox(self.sender)
-        self._heartbeat: Heartbeat | None = None
         self._distributor = self._peer_clock(f"the distributor at {self.endpoint}")
         self._initialized = False
         self._packer = serializer.make_packer()
-        self._credit = Credit(self._hands())
         self._stop_at = 0.0
         self._has_rested = False
         self._process = uuid.uuid4().hex
         self._call_name = f"{type(self).__qualname__}.handle_execution"
         self.worker = None
-        self._executions: list[Execution | None] = [None] * self._hands()
+        self._prepare_hands()
         self._join()
 
     def _join(self) -> None:
@@ -256,24 +257,21 @@ class Worker(DeclaredRole, abc.ABC):
                 self.init_worker()
                 self._begin()
             self._event("started")
-        self._heartbeat = Heartbeat(
-            self.context,
-            self.endpoint,
-            self.collector_endpoint,
-            self._shared,
-            self._liveness,
-            self.logger,
-            self._subject(),
-            self._give_up,
-            self._access,
-        )
+        self._heartbeat = self._make_heartbeat(Heartbeat)
         self._heartbeat.start()
         self._tell(self._assignment.ready(self._credit.credit))
+
+    def _make_heartbeat(self, kind: Callable[..., Heartbeat]) -> Heartbeat:
+        where = self.context, self.endpoint, self.collector_endpoint, self._shared, self._liveness
+        return kind(*where, self.logger, self._subject(), self._give_up, self._access)
 
     def _stop_heartbeat(self) -> None:
         if self._heartbeat is not None:
             self._heartbeat.stop()
             self._heartbeat = None
+
+    def _closing(self) -> None:
+        self._stop_heartbeat()  # an exception has left it behind; with its sockets the context cannot end
 
     def _part(self) -> None:
         if self._heartbeat is not None:
@@ -337,6 +335,10 @@ class Worker(DeclaredRole, abc.ABC):
         """Tell how many tasks can be done at a time."""
         return 1
 
+    def _prepare_hands(self) -> None:
+        self._credit = Credit(self._hands())
+        self._executions: list[Execution | None] = [None] * self._hands()
+
     def _inner_sockets(self) -> list[Socket]:
         """List what else is to be read."""
         return []
@@ -373,17 +375,21 @@ class Worker(DeclaredRole, abc.ABC):
         with self._shared.lock:
             self._requeue(execution, execution.cut(running=0))  # the results before it were large
             self._assignment.done(execution.work)
-            news = self._credit.news()
-            waiting = self._assignment.waiting
-            if self._credit.is_too_much(waiting):
-                self._tell(self._assignment.give_back())
-                news = self._credit.credit
-            if self._shared.paused:
-                news, self._shared.paused = self._credit.credit, False
-            if news is not None and self._level == RUNNING:
-                self._tell(self._assignment.ready(news))
-            if self._credit.is_hoard(waiting):
-                self._tell(self._assignment.give_back_all_but(self._credit.credit))
+            self._ask()
+
+    def _ask(self) -> None:
+        """Ask for more or for less, at the pace that was measured; under the lock."""
+        news = self._credit.news()
+        waiting = self._assignment.waiting
+        if self._credit.is_too_much(waiting):
+            self._tell(self._assignment.give_back())
+            news = self._credit.credit
+        if self._shared.paused:
+            news, self._shared.paused = self._credit.credit, False
+        if news is not None and self._level == RUNNING:
+            self._tell(self._assignment.ready(news))
+        if self._credit.is_hoard(waiting):
+            self._tell(self._assignment.give_back_all_but(self._credit.credit))
 
     def _requeue(self, execution: Execution, rest: Work) -> None:
         """Keep for later what an execution has left."""

@@ -29,7 +29,7 @@ def requests_of_nobody(chance: random.Random) -> list[bytes]:
 def answers_of_nobody(chance: random.Random) -> list[bytes]:
     """An answer to a request that this peer was never given: it is free for what the route says."""
     route = messages.create_routing(frames.NO_TASK, {"address": b"somebody", "request": chance.randrange(10)})
-    return [chance.choice([route, frames.valid(chance)]), b"", messages.create_data("doubles", {"n": -1})]
+    return [chance.choice([route, frames.valid(chance)]), b"", messages.create_data("adds", {"sum": -1})]
 
 
 def main(front: str, back: str, count: int) -> None:

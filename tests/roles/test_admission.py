@@ -13,7 +13,7 @@ from zmqpipeline.wire import envelope
 from zmqpipeline.wire.binding import bind
 from zmqpipeline.wire.envelope import Message
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
 
 def test_more_workers_than_may_be_met_at_once_all_work_in_the_end() -> None:
@@ -53,7 +53,9 @@ def test_connections_that_say_nothing_are_not_known_and_harm_nobody() -> None:
     assert keeper.numbers("IDLE") == list(range(50))
 
 
-def test_a_thousand_hellos_of_strangers_are_bounded() -> None:
+@pytest.mark.usefixtures("_quick_heartbeats")
+def test_a_thousand_hellos_of_strangers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "HELLO_PAUSE", 0.1)
     pipeline = Pipeline()
     pipeline.task("FLOOD", 50)
     keeper, distributor = pipeline.keeper(), pipeline.distributor()

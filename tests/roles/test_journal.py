@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .pipelines import Counting, Keeper, Running
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
 
 class Killed(BaseException):

@@ -22,7 +22,7 @@ from .pipelines import Event, Keeper, Pipeline, Threaded, eventually, run_all, r
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
 
 @pytest.mark.parametrize("transport", ["ipc", "tcp"])
@@ -382,6 +382,7 @@ def test_a_wrong_return_of_handle_ends_the_distributor(returned: Any, error: Any
         roles.join(distributor)
 
 
+@pytest.mark.usefixtures("_quick_heartbeats")
 def test_what_a_collector_raises_ends_it_and_what_was_handled_stays_handled() -> None:
     pipeline = Pipeline()
     pipeline.task("RAISE", 10)
@@ -546,7 +547,8 @@ def test_a_lock_step_worker_that_disappears_gives_its_task_back() -> None:
     assert distributor.statistics().redelivered == 1
 
 
-def test_junk_changes_nothing() -> None:
+def test_junk_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zmqpipeline.delivery.dispatch.FAREWELL", 0.3)  # some of it is taken for a worker
     pipeline = Pipeline()
     pipeline.task("JUNK", 200)
     keeper, distributor = pipeline.keeper(), pipeline.distributor()

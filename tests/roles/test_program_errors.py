@@ -11,7 +11,7 @@ from tests.roles.pipelines import Pipeline, Threaded, eventually, running
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
 
 class OfTheProgramError(Exception):
@@ -48,6 +48,8 @@ def test_a_worker_that_cannot_begin_ends_and_another_does_its_tasks(method: str)
     keeper, distributor = pipeline.keeper(), pipeline.distributor()
     arguments = {"init_worker": lambda self: raises(), "init_thread": lambda self, worker_index: raises()}
     broken = pipeline.worker("RAISES", Threaded)()
+    # it has told of itself for the last time: who waits for its heartbeat waits for ever
+    broken.heartbeat_interval = distributor.heartbeat_interval = 1000.0
     broken_class = type(broken)
     setattr(broken_class, method, arguments[method])
     with running(keeper, distributor) as roles:
@@ -60,6 +62,7 @@ def test_a_worker_that_cannot_begin_ends_and_another_does_its_tasks(method: str)
 
 
 @pytest.mark.parametrize("method", ["handle_collection", "get_ack_data", "handle_failure"])
+@pytest.mark.usefixtures("_quick_heartbeats")
 def test_a_collector_that_raises_ends_and_the_next_one_gets_what_it_has_not_handled(method: str) -> None:
     arguments: dict[str, Callable[..., Any]] = {
         "handle_collection": lambda self, data, task_type, msgtype: raises(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import gc
 import logging
 import os
@@ -18,11 +19,12 @@ import zmq
 
 import zmqpipeline
 from zmqpipeline.errors import BindError, PeerTimeoutError, Stopped
+from zmqpipeline.link import SocketLink
 from zmqpipeline.wire import envelope, sockets
 
 from .pipelines import GUARD, Event, Pipeline, Threaded, eventually, running
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
 
 @pytest.mark.usefixtures("descriptors")
@@ -110,8 +112,9 @@ def test_who_has_lost_the_distributor_waits_for_its_time_and_ends(name: str) -> 
     assert keeper.finished == []
 
 
-def test_an_end_counts_though_the_connection_broke_behind_it() -> None:
+def test_an_end_counts_though_the_connection_broke_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker is in its last task for longer than the distributor waits for its goodbye."""
+    monkeypatch.setattr(sockets, "LINGER", 0)  # there is no collector for its result
     pipeline = Pipeline()
     begun = Event()
 
@@ -141,6 +144,24 @@ def test_an_end_counts_though_the_connection_broke_behind_it() -> None:
             router.close(linger=int(GUARD * 1000))
             context.term()
             roles.join()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_distributor_that_ends_waits_for_no_collector_that_is_gone(is_there: bool) -> None:
+    pipeline = Pipeline()
+    link = SocketLink(lambda: False)
+    with zmq.Context() as context, sockets.make_socket(context, zmq.PULL) as acks:
+        link.sink = sockets.make_socket(context, zmq.PUSH)
+        link.sink.connect(pipeline.collector)
+        watch = sockets.Watch(acks)
+        acks.connect(pipeline.acks)
+        with running(pipeline.keeper()) if is_there else contextlib.nullcontext():
+            eventually(lambda: bool(watch.drain().came or not is_there))
+            assert link.to_collector(envelope.Message("OK"))
+            link.part(watch)
+            assert link.sink.linger == (sockets.LINGER if is_there else 0)
+        link.sink.close(linger=0)
+        watch.close()
 
 
 def test_the_heartbeat_speaks_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -501,6 +501,7 @@ def test_a_request_under_way_survives_its_broker() -> None:
             assert asking.answer() == {"n": 1}
 
 
+@pytest.mark.usefixtures("_quick_looks")
 def test_a_worker_does_not_wait_for_a_lost_broker_for_ever() -> None:
     worker = Answering()
     worker.peer_timeout = 0.05

@@ -18,7 +18,7 @@ from zmqpipeline.wire.envelope import ENVELOPE_BYTES
 if TYPE_CHECKING:
     from zmqpipeline.role import Role
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
 MIB = 1024 * 1024
 #: what a dictionary with one item of bytes has around them

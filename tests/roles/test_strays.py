@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.roles.pipelines import Keeper, Running
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
 RUN, LIFE, OTHER = "this run", "this life", "another"
 
@@ -380,6 +380,7 @@ def test_a_worker_in_lock_step_that_names_another_run_begins_again(hub: Hub) -> 
     assert hub.told(stray).type == "METADATA"
     hub.says(stray, "FAIL", "T", run=OTHER, id=0, attempt=1, error={"retry": False})
     assert hub.told(stray).type == "RESET"
+    stray.close()  # the distributor need not wait for its goodbye at the end
     hub.ignores()
 
 

@@ -75,6 +75,14 @@ BUSY = """
             time.sleep(0.01)
 """
 
+#: signs of life are given often: by them a distributor finds what a collector has taken along
+QUICK = """
+import zmqpipeline.collector
+import zmqpipeline.role
+
+zmqpipeline.collector.HEARTBEAT = zmqpipeline.role.Role.heartbeat_interval = 0.1
+"""
+
 #: a service with one kind of worker
 SERVICE = """
 import os

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 #: how many good tasks there are at the least; there are more as long as the attack lasts
@@ -77,29 +76,6 @@ class Keeps(Collector):
         Path("results").write_text(json.dumps(self.numbers))
         print("finished")
 """
-
-#: a service whose worker doubles numbers
-SERVICE = """
-from zmqpipeline import EndpointAddress, Service, ServiceWorker, TaskType
-
-DOUBLES = TaskType.register_type("doubles")
-broker = Service(EndpointAddress("ipc://front.ipc"), EndpointAddress("ipc://back.ipc"))
-
-
-class Doubles(ServiceWorker):
-    task_type = DOUBLES
-    endpoint = EndpointAddress("ipc://back.ipc")
-
-    def handle_message(self, data, task_type, msgtype):
-        return {"n": 2 * data["n"]}
-"""
-
-
-def peak(pid: int) -> float:
-    """Tell the largest resident memory that a living process ever had, in MiB."""
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text("utf-8"), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
 
 
 def processor_time(pid: int) -> float:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 GUARD = 40.0
 _MARKER = "ZMQPIPELINE_TEST_MARKER"
 
+#: for tests that look into /proc
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="it needs Linux")
+
 
 class Running:
     """A started command: what it has written so far, and how it ends."""

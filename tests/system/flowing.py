@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmqpipeline
 import zmqpipeline.distributor as hub
+import zmqpipeline.role
 from zmqpipeline import EndpointAddress, TaskType
 from zmqpipeline.delivery import ports
 from zmqpipeline.wire import sockets
@@ -33,8 +34,8 @@ TASKS, RESULTS, ACKS = (EndpointAddress(f"ipc://{name}.ipc") for name in ("tasks
 MIB = 1024 * 1024
 #: a peer that is stopped counts as gone after so long, in milliseconds: not within a test
 PATIENT = 600_000
-#: something that does not change in so many reports stands still
-STILL = 3
+#: something that does not change in so many reports, for a second in all, stands still
+STILL = 5
 
 
 def peak(pid: int | str = "self") -> float:
@@ -54,7 +55,8 @@ class Process:
     role
         one of :data:`ROLES`
     **chosen
-        what that takes, beside ``patience``: after how many milliseconds a peer that is stopped is gone
+        what that takes, beside ``patience``: after how many milliseconds a peer that is stopped is gone, and
+        ``interval``: how often it is asked for a sign of life
 
     """
 
@@ -147,6 +149,7 @@ def distributor(count: int, size: int = 0, ack_timeout: float = 10.0, holds: int
     Its handle() makes the tenth one in so many milliseconds, in which no other thread runs.
     """
     padding = bytes(size)
+    zmqpipeline.role._LONGEST_POLL = 0.1  # so that it tells how far it is when nothing happens, too
     hub.Options = functools.partial(ports.Options, ack_timeout=ack_timeout)  # type: ignore[attr-defined,assignment]
 
     class Padded(zmqpipeline.Task):
@@ -259,8 +262,9 @@ def main() -> None:
     """Run one role, and say how much memory it needed."""
     chosen = json.loads(sys.argv[2])
     patience = chosen.pop("patience", sockets.LIVENESS.timeout * 1000)
+    interval = chosen.pop("interval", sockets.LIVENESS.interval * 1000)
     role = ROLES[sys.argv[1]](**chosen)
-    role.heartbeat_timeout = patience / 1000
+    role.heartbeat_interval, role.heartbeat_timeout = interval / 1000, patience / 1000
     role.on_event = say
     role.run()
     say("peak", peak())

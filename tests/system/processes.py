@@ -1,52 +1,46 @@
-"""Roles as processes of their own; run as a program, it is one of them."""
+"""Pipelines whose roles are processes of their own; run as a program, it starts them, a few at a time.
+
+They are forked, because to start an interpreter takes longer than all that it does here.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmqpipeline
 from zmqpipeline import EndpointAddress, TaskType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-GUARD = 60.0
+GUARD = 120.0
 COUNT = 60
+AT_A_TIME = 4
 
 
-def start(folder: Path, role: str, named: dict[str, str], metadata: bool) -> subprocess.Popen[str]:
-    """Start a role in a folder, and wait until it says that its sockets are open."""
-    process = subprocess.Popen(
-        [sys.executable, __file__, role, json.dumps(named), str(int(metadata))],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    return process
+class Job(NamedTuple):
+    """A pipeline: where it runs, the order in which its roles are started, and where these meet."""
+
+    folder: str
+    order: Sequence[str]
+    named: dict[str, str]
 
 
-@contextlib.contextmanager
-def ended(processes: list[subprocess.Popen[str]]) -> Iterator[None]:
-    """Kill at the end what still runs."""
-    try:
-        yield
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-
-
-def codes(processes: list[subprocess.Popen[str]]) -> list[int]:
-    """Wait for processes, and list their exit codes."""
-    return [process.wait(GUARD) for process in processes]
+def run(jobs: Sequence[Job]) -> None:
+    """Run pipelines; all their roles have ended well."""
+    with subprocess.Popen([sys.executable, __file__, json.dumps(jobs)], start_new_session=True) as process:
+        try:
+            assert process.wait(GUARD) == 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # all have ended, as they should
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def say(event: str) -> None:
@@ -182,5 +176,43 @@ ROLES = {
     "metadata": metadata_worker,
 }
 
+
+def fork(name: str, named: dict[str, str], metadata: bool) -> int:
+    """Start a role, and wait until its sockets are open; return its process id."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.dup2(writer, 1)
+        ROLES[name](named, metadata)
+        sys.exit()
+    os.close(writer)
+    assert os.read(reader, 1), f"{name} has ended before it was ready"
+    return pid  # the pipe stays open, because there is more that the role says
+
+
+def run_one(job: Job) -> None:
+    """Run a pipeline, each role when the sockets of the one before are open."""
+    os.chdir(job.folder)
+    pids = [fork(name, job.named, "metadata" in job.order) for name in job.order]
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    assert not any(codes), f"{job.order} have ended with {codes}"
+
+
+def main(jobs: list[Job]) -> None:
+    """Run pipelines, a few at a time: they wait for each other as well."""
+    for public in zmqpipeline.__all__:
+        getattr(zmqpipeline, public)  # so that it is imported before it is needed
+    failed = 0
+    for number, job in enumerate(jobs):
+        if number >= AT_A_TIME:
+            failed += os.wait()[1] != 0
+        if not os.fork():
+            run_one(job)
+            sys.exit()
+    for _ in jobs[:AT_A_TIME]:
+        failed += os.wait()[1] != 0
+    assert not failed
+
+
 if __name__ == "__main__":
-    ROLES[sys.argv[1]](json.loads(sys.argv[2]), sys.argv[3] == "1")
+    main([Job(*job) for job in json.loads(sys.argv[1])])

@@ -8,7 +8,6 @@ import json
 import os
 import random
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,25 +20,22 @@ from zmqpipeline import ServiceClient, TaskType, messages
 from zmqpipeline.wire import envelope
 from zmqpipeline.wire.envelope import Message
 
-from .besieged import COUNT, PIPELINE, SERVICE, peak, processor_time
-from .conftest import GUARD
+from .apps import SERVICE
+from .besieged import COUNT, PIPELINE, processor_time
+from .conftest import GUARD, needs_linux
+from .flowing import MIB, peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .conftest import Command, Running
 
-pytestmark = [
-    pytest.mark.chaos,
-    pytest.mark.timeout(200),
-    pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc"),
-]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(200), needs_linux]
 
 #: what a role may need more than before the attack, in MiB, however much was sent
 MEMORY = 150.0
 #: a role logs no more lines, though thousands of messages for each were dropped
 LINES = 250
-MIB = 1024 * 1024
 #: where the package ``tests`` is
 ROOT = str(Path(__file__).parents[2])
 DROPPED = "has dropped messages that make no sense"
@@ -243,18 +239,18 @@ def test_a_service_answers_whatever_is_sent_to_its_sockets(
     monkeypatch.chdir(command.folder)
     command.write("app.py", SERVICE)
     service, worker = command.start("service", "app.py"), command.start("service-worker", "app.py")
-    doubles = TaskType.register_type("doubles")
-    with ServiceClient("ipc://front.ipc", doubles) as client:
-        assert client.request({"n": 1}) == {"n": 2}
+    adds = TaskType.register_type("adds")
+    with ServiceClient("ipc://front.ipc", adds) as client:
+        assert client.request({"numbers": [1, 2]}) == {"sum": 3}
         before = peak(service.popen.pid)
         attackers = bad_peers(command, "service", "ipc://front.ipc", "ipc://back.ipc", "50000")
         answered = 1
         while attackers.popen.poll() is None:
-            asked = [{"n": n} for n in range(200)]
-            assert client.request(asked) == [{"n": 2 * n} for n in range(200)]
+            asked = [{"numbers": [n, n]} for n in range(200)]
+            assert client.request(asked) == [{"sum": 2 * n} for n in range(200)]
             answered += 200
         assert attackers.finish() == 0, attackers.output
-        assert client.request({"n": 2}) == {"n": 4}
+        assert client.request({"numbers": [2, 2]}) == {"sum": 4}
     assert peak(service.popen.pid) < before + MEMORY
     service.signal(signal.SIGTERM)
     assert service.finish() == 128 + signal.SIGTERM, service.output

@@ -67,6 +67,16 @@ def test_sleep_takes_no_less_than_the_ideal(hands: int, threads: bool) -> None:
     assert found[OURS, "time"] >= found[IDEAL, "time"]
 
 
+def test_coroutines_take_no_less_than_the_ideal() -> None:
+    setting = sleep.Setting(60, 20, short=0.01, long=0.01, coroutines=True)
+    found = values(sleep.measure_ours(setting))
+    assert found[IDEAL, "time"] == pytest.approx(0.03)
+    assert found[OURS, "time"] >= found[IDEAL, "time"]
+    assert [case.variant for case in sleep.SLEEP.cases(Options())] == [
+        "10 threads, ipc", "4 workers, ipc", "1000 coroutines, ipc",
+    ]  # fmt: skip
+
+
 def test_mixed_durations_are_compared_with_their_schedule() -> None:
     setting = sleep.Setting(200, 2, threads=False, short=0.0005, long=0.05)
     assert setting.ideal == pytest.approx(0.1 + 0.099 / 2, rel=0.4)

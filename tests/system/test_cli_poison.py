@@ -19,7 +19,7 @@ class Deadly(zmqpipeline.Task):
     number = 0
     def handle(self, data, address, msgtype):
         self.number += 1
-        self.is_complete = self.number == 60
+        self.is_complete = self.number == 24
         return {"n": self.number}
 class Dies(zmqpipeline.SingleThreadedWorker):
     task_type = Deadly.task_type
@@ -48,7 +48,7 @@ def test_a_task_that_kills_its_workers_is_named_with_how_they_ended(command: Com
     code, run = command.run("run", "app.py", "-w", "2")
     assert code == 1, run.output
     out = "\n".join(run.out)
-    assert "collected 59" in out
+    assert "collected 23" in out
     assert "failed {'n': 20} task 19 of DEADLY was the only one in the hands of 3 workers that died" in out
     assert out.count("killed by SIGSEGV") == 3
     assert "1 failed" in run.err[-1]

@@ -179,7 +179,7 @@ def test_log_lines_say_role_and_process(command: Command) -> None:
     rest = [command.start(*role) for role in (["collector", "three.py"], ["distributor", "three.py"])]
     more = command.start("worker", "three.py", "DoesMore", "--log-level", "error")
     assert [run.finish() for run in (worker, more, *rest)] == [0, 0, 0, 1]
-    pattern = rf"^\d\d:\d\d:\d\d Does\[{worker.popen.pid}\] WARNING "
+    pattern = rf"^\d\d:\d\d:\d\d Does/first\[{worker.popen.pid}\] WARNING "
     worker.wait_for(pattern + "task 0 of first failed")  # the name stands in front of the line, and not again
     assert more.err == []
 

@@ -14,7 +14,7 @@ import pytest
 
 from zmqpipeline import EndpointAddress, ServiceClient, TaskType
 
-from .apps import SERVICE, line_of, two_tasks
+from .apps import QUICK, SERVICE, line_of, two_tasks
 from .conftest import GUARD
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ def test_lines_of_many_processes_are_whole_and_say_whose_they_are(command: Comma
     command.write("app.py", two_tasks(execution=prints))
     code, run = command.run("run", "app.py", "-w", "2", env={"N": "100"})
     assert code == 0, run.output
-    pattern = r"^(Does|DoesMore)\[\d+\] (o{9000}|e{9000}) \d+$"
+    pattern = r"^(Does/first|DoesMore/second)\[\d+\] (o{9000}|e{9000}) \d+$"
     assert sum(bool(re.match(pattern, line)) for line in run.out) == 200
     assert sum(bool(re.match(pattern, line)) for line in run.err) == 200
-    assert not [line for line in run.out if not re.match(r"^\w+\[\d+\] ", line)]
+    assert not [line for line in run.out if not re.match(r"^[\w/]+\[\d+\] ", line)]
 
 
 def test_what_a_program_does_with_progress_it_does_under_the_command_as_well(command: Command) -> None:
@@ -179,7 +179,7 @@ if data["n"] == 5 and not os.path.exists("died"):
     open("died", "w").close()
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    command.write("app.py", two_tasks(collection=dies))
+    command.write("app.py", two_tasks(collection=dies) + QUICK)
     code, run = command.run("run", "app.py", "-w", "1")
     assert code == 0, run.output
     found = results(command.folder)
@@ -207,10 +207,10 @@ def test_a_collector_that_is_killed_before_it_has_finished_is_replaced(command: 
 def test_a_collector_that_crashes_behind_its_goodbye_is_not_missed(command: Command, last: str) -> None:
     # what is registered runs when the process ends; the one that is to be last sleeps before
     crashes = 'atexit.register(os.kill, os.getpid(), signal.SIGKILL); print("finished")'
-    lingers = "\n    def initialize(self, metadata):\n        atexit.register(time.sleep, 2.0)\n"
+    lingers = "\n    def initialize(self, metadata):\n        atexit.register(time.sleep, 0.5)\n"
     text = two_tasks().replace("import os\n", "import atexit\nimport os\n")
     if last == "Keeps":
-        crashes = f"{crashes}; atexit.register(time.sleep, 2.0)"
+        crashes = f"{crashes}; atexit.register(time.sleep, 1.0)"
     else:
         text = text.replace("    n = 0\n", f"    n = 0\n{lingers}")
     command.write("app.py", text.replace('        print("finished")\n', f"        {crashes}\n"))
@@ -221,7 +221,7 @@ def test_a_collector_that_crashes_behind_its_goodbye_is_not_missed(command: Comm
 
 
 def test_a_collector_that_every_result_kills_ends_the_run(command: Command) -> None:
-    command.write("app.py", two_tasks(collection="os.kill(os.getpid(), signal.SIGKILL)"))
+    command.write("app.py", two_tasks(collection="os.kill(os.getpid(), signal.SIGKILL)") + QUICK)
     code, run = command.run("run", "app.py", "-w", "1")
     assert code == 8, run.output
     assert "Keeps was lost 5 times without collecting anything" in run.output
@@ -235,7 +235,7 @@ if not os.path.exists("raised"):
     Path("raised").touch()
     raise MemoryError
 """
-    command.write("app.py", two_tasks(**{where: raises}))
+    command.write("app.py", two_tasks(**{where: raises}) + QUICK)
     code, run = command.run("run", "app.py", "-w", "2")
     assert code == 0, run.output
     # the result at which the collector ends is written down, and not acknowledged
@@ -247,7 +247,7 @@ if not os.path.exists("raised"):
 def test_a_role_that_runs_out_of_memory_says_so(command: Command) -> None:
     raises = "raise MemoryError"
     text = two_tasks(collection=raises)
-    command.write("app.py", text)
+    command.write("app.py", f"{text}\nimport zmqpipeline.role\nzmqpipeline.role.Role.stop_timeout = 0.2\n")
     collector = command.start("collector", "app.py")
     others = [command.start(*words.split()) for words in ("worker app.py Does", "distributor app.py")]
     assert collector.finish() == 12

@@ -22,11 +22,11 @@ while True:
 """
 
 
-def busy(command: Command, workers: int = 2) -> Running:
+def busy(command: Command, more: str = "") -> Running:
     """Start a run whose workers are all inside handle_execution()."""
-    command.write("app.py", two_tasks(execution=BUSY))
-    run = command.start("run", "app.py", "-w", str(workers))
-    run.wait_for(r"busy \d+$", times=workers)
+    command.write("app.py", two_tasks(execution=BUSY) + more)
+    run = command.start("run", "app.py", "-w", "2")
+    run.wait_for(r"busy \d+$", times=2)
     return run
 
 
@@ -147,7 +147,7 @@ def test_no_process_that_hears_no_signal_outlives_a_supervisor_that_is_killed(co
 
 def test_socket_files_of_killed_processes_are_removed(command: Command) -> None:
     """The collector and the distributor are killed with -9 in one moment, so that neither can tidy up."""
-    run = busy(command)
+    run = busy(command, "Does.stop_timeout = DoesMore.stop_timeout = 0.1\n")
     assert "collector.ipc" in command.sockets()
     holders = {
         int(command.folder.joinpath(f"{name}.ipc.lock").read_text()) for name in ("collector", "first")

@@ -103,10 +103,11 @@ def test_what_a_stopped_worker_holds_comes_back_and_nothing_else_waits_for_it(
 
 def test_what_a_stopped_worker_holds_comes_back_when_its_connection_ends(start: Start) -> None:
     count = 120
-    collector = start("collector", patience=500)
-    stopped = start("worker", stops_at=5, patience=500)
-    other = start("worker", patience=500)
-    distributor = start("distributor", count=count, size=MIB, patience=500)
+    soon = {"patience": 500, "interval": 200}
+    collector = start("collector", **soon)
+    stopped = start("worker", stops_at=5, **soon)
+    other = start("worker", **soon)
+    distributor = start("distributor", count=count, size=MIB, **soon)
     stopped.until_stopped()
     assert sorted(collector.results()) == list(range(1, count + 1))
     assert_ended(distributor, other, collector)
@@ -141,7 +142,7 @@ def test_with_a_stopped_collector_all_stand_still_and_then_nothing_is_missing(
     collector = start("collector", patience=patience)
     workers = [start("worker", size=MIB, patience=patience) for _ in range(2)]
     # what is not acknowledged is not sent to it again and again
-    distributor = start("distributor", count=count, size=MIB, patience=patience, ack_timeout=0.5)
+    distributor = start("distributor", count=count, size=MIB, patience=patience, ack_timeout=0.1)
     collected = collector.numbers(20)
     collector.signal(signal.SIGSTOP)
     handed_out, _ = distributor.until_still()

@@ -130,7 +130,7 @@ def test_a_worker_that_was_stopped_comes_back_and_works_on(command: Command) -> 
 
 
 def test_a_call_that_keeps_the_interpreters_lock_is_not_a_death(command: Command) -> None:
-    keeps = "if data['n'] == 5:\n    ctypes.PyDLL(None).sleep(6)\n"
+    keeps = "if data['n'] == 5:\n    ctypes.PyDLL(None).poll(None, 0, 4500)\n"
     command.write("app.py", program(keeps, *PATIENT))
     code, run = command.run("run", "app.py", "-w", "2", env={"ZMQPIPELINE_LOG_LEVEL": "info"})
     assert code == 0, run.output
@@ -144,7 +144,7 @@ def test_a_call_that_keeps_the_interpreters_lock_beyond_the_time_limit_has_faile
     keeps = """
 if data["n"] == 5 and not os.path.exists("tried"):
     Path("tried").touch()
-    ctypes.PyDLL(None).sleep(5)
+    ctypes.PyDLL(None).poll(None, 0, 3500)
 """
     limit = '    task_type = FIRST\n    endpoint = EndpointAddress("ipc://first.ipc")\n    dependencies'
     text = program(keeps).replace(limit, limit.replace("    task", "    time_limit = 0.5\n    task", 1), 1)
@@ -202,7 +202,7 @@ def test_a_suspended_machine_goes_on_where_it_was(command: Command) -> None:
 
 def test_a_slow_handle_is_nobodys_fault(command: Command) -> None:
     """While it runs, nobody is answered; the workers' signs of life are read before anybody is judged."""
-    making = "        if self.n == 20:\n            time.sleep(6)\n"
+    making = "        if self.n == 20:\n            time.sleep(4)\n"
     command.write("app.py", program("pass", *PATIENT, making=making))
     code, run = command.run("run", "app.py", "-w", "2")
     assert code == 0, run.output

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.ports import free_port
-from tests.system.processes import COUNT, ROLES, codes, ended, start
+from tests.system.processes import COUNT, ROLES, Job, run
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterable
 
-AT_A_TIME = 4
 NAMES = ("first", "second", "collector", "acks", "metadata")
 
 
@@ -27,34 +24,26 @@ def addresses(transport: str) -> dict[str, str]:
     return {name: f"tcp://localhost:{free_port()}" for name in NAMES}
 
 
-def run_in_order(order: tuple[str, ...], transport: str, folder: Path) -> None:
-    """Run one pipeline, and check what came out of it."""
-    folder.mkdir()
-    with_metadata = "metadata" in order
-    named = addresses(transport)
-    started: list[subprocess.Popen[str]] = []
-    with ended(started):
-        for name in order:
-            started += [start(folder, name, named, with_metadata)]
-        assert codes(started) == [0] * len(order)
-    meta = "data" if with_metadata else "None"
+def run_all(orders: Iterable[tuple[str, ...]], transport: str) -> None:
+    """Run pipelines, and check what came out of them."""
+    jobs = [Job(str(number), order, addresses(transport)) for number, order in enumerate(orders)]
+    for job in jobs:
+        Path(job.folder).mkdir()
+    run(jobs)
+    for job in jobs:
+        check(job)
+
+
+def check(job: Job) -> None:
+    """Check what came out of a pipeline."""
+    meta = "data" if "metadata" in job.order else "None"
+    folder = Path(job.folder)
     *results, last = (folder / "results").read_text().splitlines()
     expected = [f"{task} {n} {meta} {meta}" for task in ("FIRST", "SECOND") for n in range(1, COUNT + 1)]
     assert sorted(results[:COUNT]) == sorted(expected[:COUNT])
     assert sorted(results[COUNT:]) == sorted(expected[COUNT:])
     assert last == "finished"
     assert [path.name for path in folder.iterdir()] == ["results"]
-
-
-def run_all(orders: Iterable[tuple[str, ...]], transport: str) -> None:
-    """Run pipelines, a few at a time: most of their time they wait for a process to start."""
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        jobs = [
-            pool.submit(run_in_order, order, transport, Path.cwd() / str(number))
-            for number, order in enumerate(orders)
-        ]
-        for job in jobs:
-            job.result()
 
 
 # Each case runs the orders that begin with one role. With metadata there are 120 orders: all of them run over

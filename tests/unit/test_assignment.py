@@ -183,6 +183,23 @@ def test_what_is_prepared_waits_for_a_thread_and_is_held() -> None:
     assert assignment.is_idle
 
 
+def test_tasks_that_are_done_in_any_order_are_each_a_work_of_its_own() -> None:
+    assignment = started()
+    assignment.receive(batch([(0, 2), (8, 3)]))
+    assignment.receive(batch([(20, 1)], number=2, attempt=3))
+    assert not assignment.is_busy
+    begun = assignment.next_each(4)
+    assert [(work.tasks, work.ids, work.attempt) for work in begun] == [
+        ([number], [(number, 1)], 1) for number in (0, 1, 8, 9)
+    ]
+    assert (assignment.waiting, assignment.is_busy) == (2, True)
+    for work in (begun[2], begun[0]):
+        assignment.done(work)
+    assert sorted(assignment.held()) == [(1, 1), (9, 1), (10, 1), (20, 1)]
+    assert [(work.ids, work.attempt) for work in assignment.next_each(9)] == [([(10, 1)], 1), ([(20, 1)], 3)]
+    assert assignment.next_each(9) == []
+
+
 def test_when_everything_fails_while_it_is_prepared_nothing_waits() -> None:
     assignment = started()
     assignment.receive(batch([(0, 1)]))

@@ -10,9 +10,10 @@ import pytest
 
 from zmqpipeline import Statistics
 from zmqpipeline.cli import leftovers
+from zmqpipeline.cli.lines import LONGEST_LINE, Lines
 from zmqpipeline.cli.output import Output, Rate
-from zmqpipeline.cli.process import LONGEST_LINE, Lines
 from zmqpipeline.cli.summary import progress, summary
+from zmqpipeline.cli.voice import Voice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,14 @@ def test_lines_are_put_together_from_pieces() -> None:
     assert lines.feed(b"e\ntwo\r\n\nthr") == [b"one", b"two", b""]
     assert lines.rest() == [b"thr"]
     assert lines.rest() == []
+
+
+def test_a_line_of_100_kb_that_comes_in_pieces_stays_whole() -> None:
+    lines, line = Lines(), b"x" * 100_000
+    found = [whole for start in range(0, len(line), 4096) for whole in lines.feed(line[start : start + 4096])]
+    assert found == []
+    assert lines.feed(b"\nnext") == [line]
+    assert lines.rest() == [b"next"]
 
 
 def test_a_line_without_end_does_not_grow_for_ever() -> None:
@@ -90,8 +99,8 @@ def test_nothing_more_is_said_of_progress_at_the_end(capfd: pytest.CaptureFixtur
 
 def test_lines_go_where_they_came_from(capfd: pytest.CaptureFixture[str]) -> None:
     output = Output()
-    output.line("Does[1]", b"out \xff", error=False)
-    output.line("Does[1]", b"err", error=True)
+    output.line(Voice("Does", 1), b"out \xff", error=False)
+    output.line(Voice("Does", 1), b"err", error=True)
     out, err = capfd.readouterr()
     assert out.startswith("Does[1] out ")
     assert err == "Does[1] err\n"

@@ -43,6 +43,21 @@ def worker(**changes: Any) -> Any:
     return _declare("Declared", zmqpipeline.MultiThreadedWorker, right, changes)
 
 
+async def _nothing_at_all(_self: Any, *_args: Any, **_kwargs: Any) -> None:
+    return None
+
+
+def async_worker(**changes: Any) -> Any:
+    """Declare an asyncio worker that is right but for some changes."""
+    right = {
+        "task_type": TaskType("DECLARED"),
+        "endpoint": ADDRESS,
+        "collector_endpoint": ADDRESS,
+        "handle_execution": _nothing_at_all,
+    }
+    return _declare("Declared", zmqpipeline.AsyncWorker, right, changes)
+
+
 def collector(**changes: Any) -> Any:
     """Declare a collector that is right but for some changes."""
     right = {"endpoint": ADDRESS, "ack_endpoint": ADDRESS, "handle_collection": _nothing}
@@ -61,7 +76,7 @@ def _declare(name: str, base: type, right: dict[str, Any], changes: dict[str, An
     return type(base)(name, (base,), {key: value for key, value in body.items() if value is not ...})
 
 
-@pytest.mark.parametrize("declare", [task, worker, collector, metadata_worker])
+@pytest.mark.parametrize("declare", [task, worker, async_worker, collector, metadata_worker])
 def test_a_right_declaration_is_accepted(declare: Any) -> None:
     assert declare()() is not None
 
@@ -91,6 +106,14 @@ def test_a_right_declaration_is_accepted(declare: Any) -> None:
         (worker, "n_threads", 2.0, "expected a whole number from 1"),
         (worker, "thread_endpoint", "tcp://*:5000", "expected an inproc address: 'inproc://...'"),
         (worker, "thread_endpoint", EndpointAddress("ipc://x"), "expected an inproc address"),
+        (async_worker, "n_concurrent", 0, r"n_concurrent is 0 \(int\), expected a whole number from 1"),
+        (
+            async_worker,
+            "n_concurrent",
+            True,
+            r"n_concurrent is True \(bool\), expected a whole number",
+        ),
+        (async_worker, "n_concurrent", None, r"n_concurrent is None \(NoneType\), expected a whole number"),
         (collector, "endpoint", ..., "endpoint is missing"),
         (collector, "ack_endpoint", "tcp://127.0.0.1:1", "ack_endpoint is 'tcp://127.0.0.1:1'"),
         (metadata_worker, "endpoint", ..., "endpoint is missing"),
@@ -103,6 +126,11 @@ def test_a_wrong_declaration_is_named(declare: Any, attribute: str, value: Any, 
 
 
 async def _coroutine(_self: Any, *_args: Any) -> None: ...
+async def _coroutine_of_nothing() -> None: ...
+async def _generator(_self: Any, _data: Any) -> Any:
+    yield
+
+
 def _only_self(_self: Any) -> None: ...
 def _one(_self: Any, _data: Any) -> None: ...
 
@@ -118,6 +146,26 @@ def _one(_self: Any, _data: Any) -> None: ...
         (task, "initialize", _only_self, r"initialize takes \(\) behind self, expected"),
         (worker, "handle_execution", _only_self, r"handle_execution takes \(\) .*\(self, data\)"),
         (worker, "handle_execution", _coroutine, r"handle_execution is a coroutine function \(async def\)"),
+        (
+            async_worker,
+            "handle_execution",
+            _nothing,
+            r"handle_execution is a plain function,.*\(async def\)",
+        ),
+        (
+            async_worker,
+            "handle_execution",
+            _generator,
+            "handle_execution is an asynchronous generator",
+        ),
+        (async_worker, "handle_execution", _coroutine_of_nothing, r"handle_execution takes .*\(self, data\)"),
+        (
+            async_worker,
+            "init_async",
+            _only_self,
+            "init_async is a plain function, expected a",
+        ),
+        (async_worker, "init_worker", _coroutine, "init_worker is a coroutine function"),
         (worker, "handle_thread_execution", _one, r"handle_thread_execution takes .*\(self, data, index\)"),
         (worker, "init_worker", _one, r"init_worker takes \(_data: 'Any'\) behind self, .*\(self\)"),
         (worker, "init_thread", _only_self, r"init_thread takes \(\) .*\(self, worker_index\)"),

@@ -11,7 +11,6 @@ from tests.unit.simulated.source import RUN, Numbers
 from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.dispatch import FAREWELL, NO_TASKS_WAIT, Dispatch
 from zmqpipeline.delivery.ledger import Ledger
-from zmqpipeline.delivery.news import MOST_NEWS, Fate
 from zmqpipeline.delivery.ports import Options, Outcome
 from zmqpipeline.delivery.taskbook import Phase, TaskBook
 from zmqpipeline.errors import SerializationError
@@ -67,10 +66,11 @@ class Case:
         self.advance()
         return told
 
-    def worker(self, task: str, credit: int = 100) -> bytes:
+    def worker(self, task: str, credit: int = 100, hands: int | None = None) -> bytes:
         """Have a worker of a task come."""
         address = task.encode()
-        for message in (Message("HELLO", task), Message("RDY", task, run=RUN, credit=credit)):
+        said = {} if hands is None else {"hands": hands}
+        for message in (Message("HELLO", task, said), Message("RDY", task, run=RUN, credit=credit)):
             self.dispatch.from_worker(task, address, message, self.now)
         self.advance()
         return address
@@ -135,6 +135,36 @@ def test_an_absurd_limit_is_bounded(said: int, meant: int) -> None:
     case.worker("t")
     assert case.link.to(b"t")[0].data["max_message"] == meant
     assert case.sources["t"].max_message == min(meant, 64 * MIB)
+
+
+# -- how many at once -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("credit", "hands", "enough"),
+    [
+        (100, None, 25),  # a quarter
+        (100, 1, 25),
+        (100, 20, 25),
+        (100, 100, 1),  # else a hand would wait
+        (130, 100, 15),  # half of what waits for a hand
+        (4, 4, 1),
+        (100, -5, 25),  # anybody may say anything
+        (100, 10**9, 1),
+    ],
+)
+def test_a_worker_gets_more_when_that_is_worth_a_message_or_a_hand_would_wait(
+    credit: int, hands: int | None, enough: int
+) -> None:
+    case = Case(t=(1000, []))
+    case.collector()
+    worker = case.worker("t", credit, hands)
+    assert len(case.given(worker)) == credit
+    for number in range(enough - 1):
+        case.ack("t", (number, 1))
+    assert case.given(worker) == []
+    case.ack("t", (enough - 1, 1))
+    assert len(case.given(worker)) == enough
 
 
 def test_metadata_that_the_collector_does_not_take_are_an_error() -> None:
@@ -567,24 +597,6 @@ def test_a_lockstep_worker_is_gone_with_its_connection() -> None:
     case.dispatch.connection_gone("t", A)
     case.dispatch.connection_gone("t", B)  # it is not in lock step, and it answers
     assert [departure.peer.address for departure in case.dispatch.news()] == [A]
-
-
-def test_strangers_that_come_and_go_do_not_flood_the_log() -> None:
-    case = Case(t=(4, []))
-    case.collector()
-    told = [0] * 4
-    for wave in range(12):
-        case.advance(20.0)
-        for number in range(200):
-            address = b"%d of %d" % (number, wave)
-            case.dispatch.from_worker("t", address, Message("HELLO", "t"), case.now)
-            case.books["t"].lost(address)
-            news = case.dispatch.news()
-            if news and news[0].fate is Fate.MORE:
-                assert str(news.pop(0)).startswith("nothing was said of 500 more workers")
-                told[wave // 3] += 1000
-            told[wave // 3] += len(news)
-    assert told == [MOST_NEWS] + [1000 + MOST_NEWS] * 3
 
 
 def test_nobody_is_asked_when_a_stranger_goes() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests import budget
 from tests.fuzz.machines import LIFE, TASK
 from tests.fuzz.targets import TARGETS, joined
 from tests.unit.simulated.source import RUN
@@ -89,27 +90,27 @@ LENGTHS = st.builds(
     | LENGTHS
     | st.lists(frames(), max_size=2).map(lambda pair: b"\x00" + joined(pair))
 )
-@settings(max_examples=300)
+@settings(max_examples=budget.examples(100))
 def test_a_decoder_takes_whatever_comes(name: str, data: bytes) -> None:
     TARGETS[name](data)
 
 
 @pytest.mark.parametrize("name", ["dispatch", "assignment", "collector", "service"])
 @given(data=SPOKEN)
-@settings(max_examples=150)
+@settings(max_examples=budget.examples(50))
 def test_a_role_does_nothing_wrong_whoever_says_what(name: str, data: bytes) -> None:
     TARGETS[name](data)
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=300)
+@settings(max_examples=budget.examples(100))
 def test_connections_are_counted_whatever_becomes_of_them(data: bytes) -> None:
     TARGETS["monitor"](data)
 
 
 @given(st.binary(max_size=40))
 @example(b"")
-@settings(max_examples=60)
+@settings(max_examples=budget.examples(30))
 def test_a_damaged_journal_is_refused_or_read(data: bytes) -> None:
     TARGETS["journal"](data)
 

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests import budget
 from zmqpipeline.delivery.batch import NOBODY, Batch
 from zmqpipeline.delivery.ledger import COLLECTOR, Ledger
 from zmqpipeline.wire import envelope
@@ -170,7 +171,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestLedger.settings = settings(max_examples=budget.examples(100), stateful_step_count=30, deadline=None)
 
 
 def test_a_batch_comes_back_without_what_was_acknowledged() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.test_taskbook import Case, ids
 from zmqpipeline.delivery.batch import NOBODY
-from zmqpipeline.delivery.news import Fate, News
+from zmqpipeline.delivery.news import MOST_NEWS, Digest, Fate, News
 from zmqpipeline.delivery.peer import Peer
 from zmqpipeline.delivery.ports import Outcome
 from zmqpipeline.ends import Ends
@@ -268,6 +268,19 @@ def test_news_are_sentences() -> None:
     peer = Peer(A, info={"pid": 7, "host": "h"})
     assert str(News(Fate.LOST, "t", peer, 3)) == "lost a worker of t (pid 7 on h), with 3 unfinished tasks"
     assert str(News(Fate.SILENT, "t", Peer(A), 1)).startswith("a worker of t (pid ? on ?) is silent, with 1")
+
+
+def test_of_very_many_news_a_log_gets_the_first_of_each_minute_and_how_many_there_were() -> None:
+    digest = Digest()
+    one = News(Fate.LOST, "t", Peer(A), 0)
+    for minute in range(3):
+        told = [digest.of([one], 1000.0 + 60.0 * minute + second / 100) for second in range(1000)]
+        if minute:
+            assert [news.fate for news in told[0]] == [Fate.MORE, Fate.LOST]
+            assert str(told[0].pop(0)).startswith(f"nothing was said of {1000 - MOST_NEWS} more workers")
+        assert told == [[one]] * MOST_NEWS + [[]] * (1000 - MOST_NEWS)
+    assert [news.fate for news in digest.of([], 2000.0)] == [Fate.MORE]
+    assert digest.of([], 3000.0) == []
 
 
 # -- who was stalled cannot judge ------------------------------------------------------

@@ -13,6 +13,7 @@ import zmq
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests import budget
 from zmqpipeline.errors import SerializationError
 from zmqpipeline.wire import messages
 
@@ -114,7 +115,7 @@ def test_what_is_no_message(msg: Any) -> None:
 
 @given(st.binary() | st.lists(st.binary()) | st.none() | st.text())
 @example(b"\x80")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=budget.examples(250))
 def test_get_never_raises(msg: Any) -> None:
     _, task, msgtype = messages.get(msg)
     assert type(task) is type(msgtype) is str

@@ -20,9 +20,10 @@ from zmqpipeline.utils import messages, serializer
 ROOT = Path(__file__).parents[2]
 
 NAMES = {
-    "Collector", "Distributor", "EndpointAddress", "MetaDataWorker", "MultiThreadedWorker", "Security",
-    "Service", "ServiceClient", "ServiceWorker", "SingleThreadedWorker", "Statistics", "Task", "TaskType",
-    "Worker", "__version__", "configureLogging", "helpers", "messages", "serializer", "zhelpers",
+    "AsyncWorker", "Collector", "Distributor", "EndpointAddress", "IterableTask", "MetaDataWorker",
+    "MultiThreadedWorker", "Security", "Service", "ServiceClient", "ServiceWorker",
+    "SingleThreadedWorker", "Statistics", "Task", "TaskType", "Worker", "__version__",
+    "configureLogging", "helpers", "messages", "serializer", "zhelpers",
 }  # fmt: skip
 
 LOGGERS = {
@@ -90,7 +91,7 @@ def test_importing_brings_none_of_the_extras_along() -> None:
     loaded = imported(f"{EVERYTHING}; print(json.dumps(sorted(sys.modules)))")
     roots = {name.partition(".")[0] for name in loaded}
     assert {"zmq", "msgpack"} <= roots
-    assert not roots & {"click", "rich", "pytest"}
+    assert not roots & {"click", "rich", "pytest", "watchfiles"}
     assert "zmqpipeline.cli" not in loaded
 
 
@@ -118,8 +119,10 @@ def test_each_role_logs_under_the_name_of_the_original() -> None:
     roles: dict[Any, str] = {
         zmqpipeline.Distributor: "distributor",
         zmqpipeline.Task: "task",
+        zmqpipeline.IterableTask: "task",
         zmqpipeline.Worker: "worker",
         zmqpipeline.SingleThreadedWorker: "worker",
+        zmqpipeline.AsyncWorker: "worker",
         zmqpipeline.MultiThreadedWorker: "worker",
         zmqpipeline.Collector: "collector",
         zmqpipeline.MetaDataWorker: "metadataworker",
@@ -146,7 +149,7 @@ def test_configure_logging_is_dict_config() -> None:
 def test_the_marker_of_a_typed_package_is_in_it() -> None:
     assert importlib.resources.files("zmqpipeline").joinpath("py.typed").is_file()
     # a wheel has it only if this says so
-    assert 'zmqpipeline = ["py.typed"]' in ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8")
+    assert 'zmqpipeline = ["py.typed", ' in ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

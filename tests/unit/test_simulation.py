@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests import budget
 from tests.unit.simulated.creditworker import CreditWorker
 from tests.unit.simulated.hub import COLLECTOR, HUB, INSTANTS
 from tests.unit.simulated.links import ROOM
@@ -173,18 +174,13 @@ class Pipeline(RuleBasedStateMachine):
             self.world.heal()
 
 
-#: how many examples to try
-EXAMPLES = "ZMQPIPELINE_TEST_EXAMPLES"
-
-
-def budget(examples: int) -> settings:
+def tried(count: int) -> settings:
     """Try so many examples, or as many as one likes; in CI the same ones each time."""
-    chosen = os.environ.get(EXAMPLES)
     return settings(
-        max_examples=int(chosen) if chosen else examples,
+        max_examples=budget.examples(count),
         stateful_step_count=40,
         deadline=None,
-        derandomize="CI" in os.environ and not chosen,
+        derandomize="CI" in os.environ and budget.EXAMPLES not in os.environ,
     )
 
 
@@ -192,11 +188,12 @@ class ManyPipelines(Pipeline):
     """The same, and more of them."""
 
 
-Pipeline.TestCase.settings = budget(300)
-ManyPipelines.TestCase.settings = budget(2000)
+FEW, MANY = 100, 700
+Pipeline.TestCase.settings = tried(FEW)
+ManyPipelines.TestCase.settings = tried(MANY)
 # an example takes 0.03 s, and one that fails is tried in many variations
-TestPipeline = pytest.mark.timeout(600 + 0.5 * budget(300).max_examples)(Pipeline.TestCase)
-TestManyPipelines = pytest.mark.timeout(600 + 0.5 * budget(2000).max_examples)(ManyPipelines.TestCase)
+TestPipeline = pytest.mark.timeout(600 + 0.5 * budget.examples(FEW))(Pipeline.TestCase)
+TestManyPipelines = pytest.mark.timeout(600 + 0.5 * budget.examples(MANY))(ManyPipelines.TestCase)
 TestManyPipelines = pytest.mark.chaos(TestManyPipelines)
 
 

@@ -17,6 +17,7 @@ import zmq
 import zmqpipeline
 from tests.unit.testing_programs import (
     ACKS,
+    Awaiting,
     Counting,
     Echo,
     Gated,
@@ -50,7 +51,7 @@ def kinds() -> list[Any]:
     return [
         pytest.param(task_base, worker_base, id=f"{task_base.__name__}-{worker_base.__name__}")
         for task_base in (Counting, Gated)
-        for worker_base in (Echo, Threaded)
+        for worker_base in (Echo, Threaded, Awaiting)
     ]
 
 
@@ -673,6 +674,6 @@ def test_another_kind_of_worker_is_refused() -> None:
         endpoint = EndpointAddress("ipc://a.ipc")
         collector_endpoint = Keeper.endpoint
 
-    assert "expected a SingleThreadedWorker or a MultiThreadedWorker" in refused(
+    assert "expected a SingleThreadedWorker, a MultiThreadedWorker or an AsyncWorker" in refused(
         [task("A")], [Strange], Keeper
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,21 @@ class Threaded(zmqpipeline.MultiThreadedWorker, abc.ABC):
         return data
 
     def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any] | None:
+        return {"r": data["i"]}
+
+
+class Awaiting(zmqpipeline.AsyncWorker, abc.ABC):
+    """Returns the number that it got, from a coroutine."""
+
+    n_concurrent = 3
+
+    async def init_async(self) -> None:
+        self.lock = asyncio.Lock()
+        self.beside = asyncio.create_task(asyncio.sleep(3600))
+
+    async def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        async with self.lock:
+            await asyncio.sleep(0)
         return {"r": data["i"]}
 
 

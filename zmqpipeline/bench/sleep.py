@@ -1,7 +1,7 @@
-"""Tasks that sleep for 10 ms: how much longer than the ideal time all of them take.
+"""Tasks that sleep for 10 or 100 ms: how much longer than the ideal time all of them take.
 
 From the first ``handle()`` to the last acknowledgement, in the distributor's
-process, over the number of tasks times 10 ms by the hands that do them. Everybody
+process, over the number of tasks times their duration by the hands that do them. Everybody
 is connected before the first task is handed out. That a system
 sleeps a little longer than it was asked to is in the figure.
 """
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: how long each task takes, in seconds
 DURATION = 0.01
+#: how many coroutines sleep at a time, and for how long, in seconds
+COROUTINES, NAP = 1000, 0.1
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Setting:
         ``ipc`` or ``tcp``
     short, long
         how long 99 of 100 tasks take, and how long the others, in seconds
+    coroutines
+        whether they are done by coroutines of one process instead
 
     """
 
@@ -52,8 +56,11 @@ class Setting:
     transport: str = "ipc"
     short: float = DURATION
     long: float = DURATION
+    coroutines: bool = False
 
     def __str__(self) -> str:
+        if self.coroutines:
+            return f"{self.hands} coroutines, {self.transport}"
         return f"{self.hands} {'threads' if self.threads else 'workers'}, {self.transport}"
 
     @property
@@ -68,13 +75,15 @@ def measure_ours(setting: Setting) -> list[Reading]:
     """Measure this library once; the ideal is among the readings."""
     where = addresses.choose(setting.transport)
     durations = {"count": setting.count, "short": setting.short, "long": setting.long}
-    workers = 1 if setting.threads else setting.hands
+    workers = 1 if setting.threads or setting.coroutines else setting.hands
     with Crew() as crew:
         crew.start("the collector", sleeping.collector, where=where)
         crew.start("the distributor", sleeping.distributor, where=where, **durations)
         crew.bound()
         for _ in range(workers):
-            if setting.threads:
+            if setting.coroutines:
+                crew.start("a worker", sleeping.async_worker, where=where, coroutines=setting.hands)
+            elif setting.threads:
                 crew.start("a worker", sleeping.threaded_worker, where=where, threads=setting.hands)
             else:
                 crew.start("a worker", sleeping.worker, where=where)
@@ -86,11 +95,15 @@ def measure_ours(setting: Setting) -> list[Reading]:
 
 
 def _cases(options: Options) -> list[Case]:
-    count = options.count(2000, 200)
+    count, naps = options.count(2000, 200), options.count(10_000, 2000)
     settings = [
-        Setting(count, hands, threads, transport)
+        setting
         for transport in options.transports or ("ipc",)
-        for hands, threads in ((10, True), (4, False))
+        for setting in (
+            Setting(count, 10, threads=True, transport=transport),
+            Setting(count, 4, threads=False, transport=transport),
+            Setting(naps, COROUTINES, transport=transport, short=NAP, long=NAP, coroutines=True),
+        )
     ]
     return [case(SLEEP.name, setting) for setting in settings]
 
@@ -102,7 +115,7 @@ def case(workload: str, setting: Setting) -> Case:
 
 SLEEP = Workload(
     "sleep",
-    "tasks that sleep for 10 ms, beside the ideal time",
+    "tasks that sleep for 10 or 100 ms, beside the ideal time",
     _cases,
     frozenset({"transport", "tasks"}),
 )

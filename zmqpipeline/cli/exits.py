@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zmqpipeline.cli import jsonlines
 from zmqpipeline.errors import (
     BindError,
     DeclarationError,
@@ -111,6 +112,11 @@ class Ending:
 
 def report(ending: Ending, *, silent: bool = False) -> None:
     """Say on stderr how the command has ended; silent, only the details."""
+    sink = jsonlines.active()
+    if sink is not None:
+        if ending.details or not silent:
+            sink.say("error", ending.sentence, exception=ending.details)
+        return
     with contextlib.suppress(OSError):
         sys.stderr.write(ending.details)
         sys.stderr.flush()
@@ -120,6 +126,10 @@ def report(ending: Ending, *, silent: bool = False) -> None:
 
 def say(sentence: str) -> None:
     """Say something on stderr in the command's name."""
+    sink = jsonlines.active()
+    if sink is not None:
+        sink.say("info", sentence)
+        return
     with contextlib.suppress(OSError):
         sys.stderr.write(f"zmqpipeline: {sentence}\n")
         sys.stderr.flush()

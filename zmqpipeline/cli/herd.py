@@ -9,7 +9,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
-from zmqpipeline.cli.process import Lines
+from zmqpipeline.cli.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,9 +1,16 @@
-"""Plain log lines on stderr, for a program that has not set up its own."""
+"""Log lines on stderr, for a program that has not set up its own: plain ones, or objects of JSON."""
 
 from __future__ import annotations
 
 import logging
 import os
+from typing import TYPE_CHECKING
+
+from zmqpipeline.cli import jsonlines
+
+if TYPE_CHECKING:
+    from zmqpipeline.cli.jsonlines import JsonLines
+    from zmqpipeline.cli.voice import Voice
 
 #: what --log-level takes
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -29,28 +36,65 @@ class Once(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base's name
         """Format one line."""
-        text = record.message
-        if record.name.startswith("zmqpipeline"):
-            text = text.removeprefix(f"{self._subject}: ").removeprefix(f"{self._subject} ")
-        record.message = text
+        record.message = _without(self._subject, record.name, record.message)
         return super().formatMessage(record)
 
 
-def configure(level: str | None, role: str, subject: str, *, prefixed: bool) -> None:
+class Entries(logging.Handler):
+    """Writes each record as an object of JSON.
+
+    Parameters
+    ----------
+    sink
+        what writes them
+    subject
+        what the role calls itself
+
+    """
+
+    def __init__(self, sink: JsonLines, subject: str) -> None:
+        super().__init__()
+        self._forms = logging.Formatter()
+        self._sink = sink
+        self._subject = subject
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one."""
+        try:
+            trace = [self._forms.formatException(record.exc_info)] if record.exc_info else []
+            if record.stack_info:
+                trace.append(record.stack_info)
+            task = getattr(record, "task", None)
+            self._sink.say(
+                record.levelname.lower(),
+                _without(self._subject, record.name, record.getMessage()),
+                logger=record.name,
+                exception="\n".join(trace),
+                at=record.created,
+                task=task if isinstance(task, str) else "",
+            )
+        except Exception:  # noqa: BLE001 - as every handler does it
+            self.handleError(record)
+
+
+def configure(level: str | None, voice: Voice, subject: str, *, prefixed: bool) -> None:
     """Log to stderr, with time, role and process id, unless the program has handlers already.
 
     Parameters
     ----------
     level
         the option's value; None for the environment's, or else ``info``
-    role
-        what the file calls the role
+    voice
+        whose lines they are
     subject
         what the role calls itself
     prefixed
-        whether whoever reads stderr puts role and process id before each line anyway
+        whether whoever reads stderr puts whose they are before each line anyway
 
     """
+    sink = jsonlines.active()
+    if sink is not None:
+        sink.voice = voice
     chosen = level or os.environ.get(VARIABLE, "").lower()
     number = getattr(logging, chosen.upper()) if chosen in LEVELS else logging.INFO
     root, library = logging.getLogger(), logging.getLogger("zmqpipeline")
@@ -59,7 +103,17 @@ def configure(level: str | None, role: str, subject: str, *, prefixed: bool) -> 
         if chosen in LEVELS:
             library.setLevel(number)
         return
-    who = "" if prefixed else f"{role}[{os.getpid()}] "
-    handler = logging.StreamHandler()
-    handler.setFormatter(Once(f"%(asctime)s {who.replace('%', '%%')}%(levelname)s %(message)s", subject))
+    handler: logging.Handler
+    if sink is None:
+        who = "" if prefixed else f"{voice.label} "
+        handler = logging.StreamHandler()
+        handler.setFormatter(Once(f"%(asctime)s {who.replace('%', '%%')}%(levelname)s %(message)s", subject))
+    else:
+        handler = Entries(sink, subject)
     logging.basicConfig(level=number, handlers=[handler])
+
+
+def _without(subject: str, logger: str, text: str) -> str:
+    if logger.startswith("zmqpipeline"):
+        return text.removeprefix(f"{subject}: ").removeprefix(f"{subject} ")
+    return text

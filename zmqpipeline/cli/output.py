@@ -7,11 +7,17 @@ from collections import deque
 from typing import TYPE_CHECKING, BinaryIO
 
 from zmqpipeline import Statistics
+from zmqpipeline.cli import jsonlines
 from zmqpipeline.cli.summary import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import RenderableType
     from rich.live import Live
+
+    from zmqpipeline.cli.jsonlines import JsonLines
+    from zmqpipeline.cli.voice import Voice
 
 #: how often a line says how far the run is, where there is no terminal, in seconds
 LINE_INTERVAL = 5.0
@@ -58,17 +64,23 @@ class Output:
         self._ending = False
         self._broken: set[int] = set()
 
-    def line(self, label: str, line: bytes, *, error: bool) -> None:
+    def line(self, voice: Voice, line: bytes, *, error: bool) -> None:
         """Write a line of one of the processes."""
-        self._write(sys.stderr.buffer if error else sys.stdout.buffer, label.encode() + b" " + line)
+        self._write(sys.stderr.buffer if error else sys.stdout.buffer, voice.label.encode() + b" " + line)
 
-    def say(self, sentence: str) -> None:
+    def say(self, sentence: str, level: str = "info") -> None:  # noqa: ARG002 - for those who write levels
         """Write a line of the supervisor's own."""
         self._write(sys.stderr.buffer, f"zmqpipeline: {sentence}".encode(errors="backslashreplace"))
 
     def details(self, line: bytes) -> None:
         """Write a line of what precedes a sentence of the supervisor's own."""
         self._write(sys.stderr.buffer, line)
+
+    def last_lines(self, label: str, lines: Iterable[str]) -> None:
+        """Write again what a process wrote last."""
+        self.say(f"the last lines of {label}:")
+        for line in lines:
+            self.details(f"    {line}".encode())
 
     def counted(self, statistics: Statistics, now: float, total: int | None = None) -> None:
         """Take in how far the distributor is, and how many tasks there will be, if that is known."""
@@ -182,8 +194,44 @@ class BarOutput(Output):
             self._live.console.print(Text(text), soft_wrap=True)
 
 
+class JsonOutput(Output):
+    """Writes whatever goes to stderr as objects of JSON.
+
+    Parameters
+    ----------
+    sink
+        what writes them
+
+    """
+
+    def __init__(self, sink: JsonLines) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def line(self, voice: Voice, line: bytes, *, error: bool) -> None:
+        """Write a line of one of the processes."""
+        if error:
+            self._sink.take(line, voice)
+        else:
+            super().line(voice, line, error=False)
+
+    def say(self, sentence: str, level: str = "info") -> None:
+        """Write a sentence of the supervisor's own."""
+        self._sink.say(level, sentence)
+
+    def details(self, line: bytes) -> None:
+        """Write a line of the process that looks what there is to run."""
+        self._sink.take(line, self._sink.voice)
+
+    def last_lines(self, label: str, lines: Iterable[str]) -> None:
+        """Write nothing: who reads objects finds those of a process by its id."""
+
+
 def choose(*, counts: bool) -> Output:
     """Choose how to write: with a bar if there is something to count and stderr is a terminal."""
+    sink = jsonlines.active()
+    if sink is not None:
+        return JsonOutput(sink)
     if counts and sys.stderr.isatty():
         from rich.console import Console  # noqa: PLC0415
 

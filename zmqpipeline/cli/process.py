@@ -13,35 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zmqpipeline.cli.voice import Voice
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: a line that is longer is cut in two, in bytes
-LONGEST_LINE = 65536
 #: a role must have noticed that it is to stop before a second wish is taken for a harder one, in seconds
 _SETTLE = 0.2
 #: how many lines of a process' stderr are remembered
 _LAST_LINES = 15
-
-
-class Lines:
-    """Cuts a stream of bytes into lines."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Take in some bytes; return the lines that are complete, without their ends."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LONGEST_LINE:
-            lines.append(self._rest)
-            self._rest = b""
-        return [line.removesuffix(b"\r") for line in lines]
-
-    def rest(self) -> list[bytes]:
-        """Return what came behind the last end of a line."""
-        rest, self._rest = self._rest, b""
-        return [rest] if rest else []
 
 
 @dataclass
@@ -54,6 +34,8 @@ class Slot:
         the command that runs it
     name
         what the file calls the role
+    task
+        its task type, ``''`` of a role that has none
     early
         how many processes in a row have ended before they were ready
     fruitless
@@ -65,6 +47,7 @@ class Slot:
 
     kind: str
     name: str
+    task: str = ""
     early: int = 0
     fruitless: int = 0
     acknowledged: int = -1
@@ -104,8 +87,13 @@ class Process:
 
     @property
     def label(self) -> str:
-        """What it is called in front of its lines."""
+        """What it is called in a sentence."""
         return f"{self.slot.name}[{self.popen.pid}]"
+
+    @property
+    def voice(self) -> Voice:
+        """Whose its lines are."""
+        return Voice(self.slot.name, self.popen.pid, self.slot.task)
 
     @property
     def pid(self) -> int:

@@ -10,13 +10,14 @@ import time
 from typing import NoReturn
 
 from zmqpipeline import Distributor, Statistics, access
-from zmqpipeline.cli import build, exits, loading, logs, plan, program
-from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
+from zmqpipeline.cli import build, exits, jsonlines, loading, logs, plan, program
+from zmqpipeline.cli.endpoints import EXAMINE, OF_ROLE, OVERRIDES, PLAN, Endpoints
 from zmqpipeline.cli.exits import Ending, Exit, trimmed_traceback
-from zmqpipeline.cli.output import Output
+from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.starting import StoppedEarly
 from zmqpipeline.cli.summary import summary
 from zmqpipeline.cli.supervised import Supervision
+from zmqpipeline.cli.voice import Voice
 from zmqpipeline.errors import Stopped
 
 _HELP = {
@@ -46,12 +47,14 @@ def main(command: str, arguments: list[str]) -> int:
 
     """
     options = _parser(command).parse_args(arguments)
+    if (sink := jsonlines.active()) is not None and options.name:
+        sink.voice = Voice(options.name, os.getpid())
     _write_lines()
     supervision = Supervision(options.stop_fd, options.status_fd)
     try:
         build.use_keys(options.keys, os.environ)
-        if command == PLAN:
-            _plan(options, supervision)
+        if command in _LOOKS:
+            _LOOKS[command](options, supervision)
             return Exit.DONE
         code = _run(command, options, supervision)
     except StoppedEarly as stopped:
@@ -83,6 +86,19 @@ def _plan(options: argparse.Namespace, supervision: Supervision) -> None:
     supervision.tell_all("plan", plan=plan.make(found, _given(PLAN, options)).dump())
 
 
+def _examine(options: argparse.Namespace, supervision: Supervision) -> None:
+    from zmqpipeline.doctor import examination  # noqa: PLC0415 - only for this command
+
+    found = program.read(options.file, loading.load(options.file))
+    for finding in examination.findings(found, _given(EXAMINE, options)):
+        supervision.tell_all("finding", finding=finding.as_dict())
+    supervision.tell_all("examined")
+
+
+#: the commands that run nothing
+_LOOKS = {PLAN: _plan, EXAMINE: _examine}
+
+
 def _run(command: str, options: argparse.Namespace, supervision: Supervision) -> int:
     module = loading.load(options.file)
     found = program.read(options.file, module)
@@ -90,7 +106,8 @@ def _run(command: str, options: argparse.Namespace, supervision: Supervision) ->
     name = chosen.name
     # from here on it is called by its name in the file, also in what is said of its end
     options.name = name
-    logs.configure(options.log_level, name, chosen.subject, prefixed=supervision.active)
+    voice = Voice(name, os.getpid(), chosen.task_type)
+    logs.configure(options.log_level, voice, chosen.subject, prefixed=supervision.active)
     journal = getattr(options, "journal", None) or os.environ.get(build.JOURNAL)
     role = build.role(found, command, name, _given(command, options), journal)
     supervision.attach(role)
@@ -119,7 +136,7 @@ def _distribute(distributor: Distributor, supervision: Supervision) -> int:
 
 def _follow(distributor: Distributor, supervision: Supervision) -> None:
     """Tell the supervisor, or a person, how far a distributor is; the program that wants to know as well."""
-    theirs, lines = distributor.on_progress, Output()
+    theirs, lines = distributor.on_progress, choose(counts=False)
 
     def tell(statistics: Statistics) -> None:
         if supervision.active:
@@ -193,6 +210,11 @@ def _parser(command: str) -> argparse.ArgumentParser:
         "--log-level",
         choices=logs.LEVELS,
         help=f"what is logged, by default info (environment: {logs.VARIABLE})",
+    )
+    parser.add_argument(
+        jsonlines.OPTION,
+        action="store_true",
+        help=f"write everything on stderr as objects of JSON, one a line (environment: {jsonlines.VARIABLE})",
     )
     parser.add_argument("--stop-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--status-fd", type=int, help=argparse.SUPPRESS)

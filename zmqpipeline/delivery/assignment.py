@@ -79,7 +79,7 @@ class Assignment:
         self.metadata: dict[str, Any] = {}
         self.work: deque[Work] = deque()  #: what was not begun, as it came
         self._prepared: deque[Work] = deque()
-        self._busy: list[Work] = []
+        self._busy: dict[int, Work] = {}  #: by what tells one from the others: there may be thousands
 
     def hello(self, info: dict[str, Any]) -> Message:
         """Introduce this worker to the distributor."""
@@ -131,8 +131,9 @@ class Assignment:
         if not queue:
             return None
         if len(queue) == 1 and len(queue[0].tasks) <= count:
-            self._busy.append(queue[0])
-            return queue.popleft()
+            work = queue.popleft()
+            self._busy[id(work)] = work
+            return work
         work = queue[0].take(count)
         while not queue[0].tasks:
             queue.popleft()
@@ -140,8 +141,21 @@ class Assignment:
             if not count_left or not queue or not work.goes_on_with(queue[0]):
                 break
             work.add(queue[0].take(count_left))
-        self._busy.append(work)
+        self._busy[id(work)] = work
         return work
+
+    def next_each(self, count: int) -> list[Work]:
+        """Begin with up to ``count`` tasks, each a work of its own, because any may be done first."""
+        begun: list[Work] = []
+        while self.work and len(begun) < count:
+            taken = self.work[0].take(count - len(begun))
+            if not self.work[0].tasks:
+                self.work.popleft()
+            ids = (task_id for first, size in taken.ids for task_id in range(first, first + size))
+            for task, task_id in zip(taken.tasks, ids, strict=True):
+                begun.append(work := Work([task], [(task_id, 1)], taken.attempt, taken.run))
+                self._busy[id(work)] = work
+        return begun
 
     def prepared(self, work: Work, tasks: list[Any], ids: list[Range]) -> None:
         """Let what was made of some tasks wait for a thread that does them."""
@@ -151,12 +165,17 @@ class Assignment:
 
     def done(self, work: Work) -> None:
         """Note that the results of these tasks are made, or that they failed."""
-        self._busy = [other for other in self._busy if other is not work]
+        self._busy.pop(id(work), None)
 
     @property
     def has_work(self) -> bool:
         """Whether there are tasks that were not begun, and not prepared."""
         return bool(self.work)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something begun."""
+        return bool(self._busy)
 
     @property
     def waiting(self) -> int:
@@ -200,12 +219,12 @@ class Assignment:
             whether they are :meth:`prepared`
 
         """
-        if rest.tasks and any(work is other for other in self._busy):
+        if rest.tasks and id(work) in self._busy:
             (self._prepared if prepared else self.work).appendleft(rest)
 
     def held(self) -> list[Range]:
         """List what is not finished."""
-        works = (*self._busy, *self._prepared, *self.work)
+        works = (*self._busy.values(), *self._prepared, *self.work)
         return [ids for work in works for ids in part(work.ids, 0, len(work.tasks))]
 
     def heartbeat(self) -> Message:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.ledger import COLLECTOR
-from zmqpipeline.delivery.news import Digest
 from zmqpipeline.delivery.peer import introduced
 from zmqpipeline.delivery.ports import NO_JOURNAL
 from zmqpipeline.delivery.reports import reported
@@ -90,7 +89,6 @@ class Dispatch:
         self._end_due = True
         self.collector_ended = False  #: it has finished, or is not waited for
         self._ticked = 0.0
-        self._digest = Digest()
         self._begun = math.inf  #: until it begins
         self._farewell: float | None = None
 
@@ -142,11 +140,11 @@ class Dispatch:
         book.probe()
 
     def news(self) -> list[News]:
-        """Take the list of what has become of workers since the last call, or of the first of very many."""
+        """Take the list of what has become of workers since the last call."""
         found = [news for book in self.books.values() for news in book.news]
         for book in self.books.values():
             book.news.clear()
-        return self._digest.of(found, self._ticked)
+        return found
 
     def process_ended(self, host: str, pid: int) -> None:
         """Take back what the workers of a process had: whoever started it has seen it end."""

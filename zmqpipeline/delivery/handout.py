@@ -101,8 +101,10 @@ class Handout:
             return int(peer.asks and held < LOCKSTEP_LIMIT)
         credit = min(peer.credit, self._shares.tasks)
         room = credit - held
-        # many small batches cost more than few large ones: wait for a quarter of the credit, unless idle
-        if room < 1 or (held and room < credit // 4):
+        # many small batches cost more than few large ones: wait for a quarter of the credit, unless idle; but
+        # not until a hand is idle: whoever asks for little more than it has hands gets each task at once
+        reserve = credit - peer.info.get("hands", 0)
+        if room < 1 or (held and room < min(credit // 4, reserve // 2)):
             return 0
         return 1 if self._source.gated else min(room, max(1, credit // 2))
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 from typing import TYPE_CHECKING, Any
 
+from zmqpipeline.asyncworker import AsyncWorker
 from zmqpipeline.errors import DeclarationError
+from zmqpipeline.eventloop import CANCELLED
 from zmqpipeline.execution import Execution
 from zmqpipeline.failure import describe
 from zmqpipeline.multithreaded import MultiThreadedWorker
@@ -13,7 +17,7 @@ from zmqpipeline.singlethreaded import SingleThreadedWorker
 from zmqpipeline.wire import envelope, serializer, sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import TypeAlias
 
     from zmqpipeline.delivery.assignment import Assignment, Work
@@ -41,7 +45,7 @@ class _Tray(sockets.Outbox):
 
 
 class Hands:
-    """The hands of a worker: its one thread, or its many, one after another.
+    """The hands of a worker: its one thread, its many, or its coroutines, one after another.
 
     Parameters
     ----------
@@ -53,16 +57,18 @@ class Hands:
     Raises
     ------
     DeclarationError
-        if it is neither a SingleThreadedWorker nor a MultiThreadedWorker
+        if it is none of these
 
     """
 
     def __init__(self, worker: Worker, who: str) -> None:
-        if not isinstance(worker, SingleThreadedWorker | MultiThreadedWorker):
+        if not isinstance(worker, SingleThreadedWorker | MultiThreadedWorker | AsyncWorker):
             raise DeclarationError(
-                f"workers contains {worker!r}, expected a SingleThreadedWorker or a MultiThreadedWorker"
+                f"workers contains {worker!r}, "
+                f"expected a SingleThreadedWorker, a MultiThreadedWorker or an AsyncWorker"
             )
         self.worker = worker
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._results, self._told = _Tray(), _Tray()
         self._reporter = Reporter(self._results, self._told, worker.logger, who)
         self._packer = serializer.make_packer()
@@ -70,6 +76,8 @@ class Hands:
     @property
     def count(self) -> int:
         """How many tasks can be done at a time."""
+        if isinstance(self.worker, AsyncWorker):
+            return self.worker.n_concurrent
         return self.worker.n_threads if isinstance(self.worker, MultiThreadedWorker) else 1
 
     def begin(self, metadata: dict[str, Any]) -> None:
@@ -79,6 +87,18 @@ class Hands:
         if isinstance(self.worker, MultiThreadedWorker):
             for index in range(self.count):
                 self.worker.init_thread(worker_index=index)
+        elif isinstance(self.worker, AsyncWorker):
+            self._awaited(self.worker.init_async())
+
+    def close(self) -> None:
+        """Close the event loop, if there was one, and cancel what still runs in it."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.close()
 
     def forward(self, assignment: Assignment, work: Work) -> bool:
         """Let the main thread of a threaded worker prepare tasks; tell whether there are any left to do.
@@ -110,6 +130,12 @@ class Hands:
                 if isinstance(added, dict):
                     return {**data, **added}
                 return data if added is None else added
+        elif isinstance(worker, AsyncWorker):
+            name, begin = "handle_execution", worker.handle_execution
+
+            def call(data: dict[str, Any]) -> Any:
+                before()
+                return self._awaited(begin(data))
         else:
             name, do = "handle_execution", worker.handle_execution
 
@@ -118,6 +144,15 @@ class Hands:
                 return do(data)
 
         execution.run(call, self._name(name), self._packer)
+
+    def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Let a coroutine run to its end, and nothing else meanwhile."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        try:
+            return self._loop.run_until_complete(coroutine)
+        except asyncio.CancelledError as error:  # which is no Exception
+            raise concurrent.futures.CancelledError(str(error) or CANCELLED) from error
 
     def report(self, assignment: Assignment, execution: Execution) -> int:
         """Make the messages about what was done; tell how many bytes of results that are."""

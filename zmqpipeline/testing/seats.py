@@ -183,7 +183,7 @@ class Seat:
     def _serve(self, now: float) -> bool:
         moved = self._follow_rounds(now)
         moved = self._send() or moved
-        if self._rounds and self._hands.count == 1:
+        if self._rounds and self.hands.count == 1:
             return moved  # its only thread is at work
         moved = self._read() or moved
         if self._assignment.ended:
@@ -219,14 +219,14 @@ class Seat:
     def _start(self) -> None:
         worker = self._maker.make()
         self.workers.append(worker)
-        self._hands = Hands(worker, self.who)
+        self.hands = Hands(worker, self.who)
         self._check(worker)
         self._lives, self._left = True, False
         self._restart_at: float | None = None
         self._pid = self._network.new_process()
         self._initialized = False
         self._frozen_until = 0.0
-        self._credit = Credit(self._hands.count)
+        self._credit = Credit(self.hands.count)
         self._rounds: list[Round] = []
         self._unsent: list[bytes] = []
         self._network.clock.note("started", str(worker.task_type), None, self.who)
@@ -235,7 +235,7 @@ class Seat:
     def _join(self) -> None:
         """Connect as a new incarnation: what was said to an earlier one is void."""
         self._joined += 1
-        worker = self._hands.worker
+        worker = self.hands.worker
         task = str(worker.task_type)
         worker.worker_id = f"{self.who}, connection {self._joined}".encode()
         self._connection = self._network.connect(task, worker.worker_id, self.who)
@@ -248,7 +248,7 @@ class Seat:
             "host": HOST,
             "pid": self._pid,
             "process": self.who,
-            "hands": self._hands.count,
+            "hands": self.hands.count,
         }
         self._connection.put(self._assignment.hello(info))
 
@@ -257,7 +257,7 @@ class Seat:
         self._greeted = True
         if not self._initialized:
             self._initialized = True
-            self._hands.begin(self._assignment.metadata)
+            self.hands.begin(self._assignment.metadata)
         self._connection.put(self._assignment.ready(self._credit.credit))
 
     def _leave(self) -> bool:
@@ -270,6 +270,7 @@ class Seat:
         return True
 
     def _die(self, killed: Killed) -> None:
+        self.hands.close()
         self._network.ends[HOST, self._pid] = killed.how
         self._connection.cut()
         self._lives = False
@@ -284,14 +285,14 @@ class Seat:
         if not self._greeted or self._unsent:
             return False
         busy = {going.hand for going in self._rounds}
-        idle = [hand for hand in range(self._hands.count) if hand not in busy]
+        idle = [hand for hand in range(self.hands.count) if hand not in busy]
         moved = False
         while idle:
             work = self._assignment.next(max(1, self._credit.share(self._assignment.waiting)))
             if work is None:
                 break
             moved = True
-            if self._hands.forward(self._assignment, work):
+            if self.hands.forward(self._assignment, work):
                 self._do(idle.pop(0), work, now)
             else:
                 self._assignment.done(work)
@@ -311,7 +312,7 @@ class Seat:
                 self._meet_faults(going, number)
             self._network.clock.note("executed", self._assignment.task, number, self.who)
 
-        self._hands.execute(going.execution, hand, before)
+        self.hands.execute(going.execution, hand, before)
 
     def _meet_faults(self, going: Round, number: int) -> None:
         """Let happen what happens at a task."""
@@ -335,7 +336,7 @@ class Seat:
         """Do what the heartbeat does beside a slow call: send what is done, give back the rest."""
         begun = going.ends - TASK_TIME
         going.seconds += seconds
-        hands, assignment, execution = self._hands, self._assignment, going.execution
+        hands, assignment, execution = self.hands, self._assignment, going.execution
         took, limit = TASK_TIME + seconds, assignment.time_limit
         if took >= SLOW:
             stuck = len(self._rounds) == hands.count
@@ -368,7 +369,7 @@ class Seat:
     def _written_off(self, now: float) -> None:
         """End the process, as production does, when no thread is left that will come back in time."""
         stuck = [going for going in self._rounds if going.execution.abandoned and going.ends > now]
-        if len(stuck) == self._hands.count:
+        if len(stuck) == self.hands.count:
             self._send()
             self._connection.put(self._assignment.goodbye())
             self._network.clock.note("time limit", self._assignment.task, None, self.who)
@@ -377,7 +378,7 @@ class Seat:
     def _finish(self, going: Round) -> None:
         """Send what one hand has done, learn the pace, and ask for more or for less."""
         self._rounds.remove(going)
-        size = self._hands.report(self._assignment, going.execution)
+        size = self.hands.report(self._assignment, going.execution)
         self._tell_now()
         self._assignment.done(going.execution.work)
         self._credit.measured(max(going.execution.position, 1), going.seconds, size)
@@ -388,7 +389,7 @@ class Seat:
             self._connection.put(self._assignment.ready(news))
 
     def _tell_now(self) -> None:
-        self._dispose(self._hands.take())
+        self._dispose(self.hands.take())
 
     def _dispose(self, sent: Sent) -> None:
         results, told = sent

@@ -175,6 +175,7 @@ class Simulation(Generic[C]):
     def _close(self) -> None:
         """Give the program its objects back, and count."""
         for seat in self._seats:
+            seat.hands.close()
             self._result.workers += seat.workers
         if self._collector is not None:
             self._collector.release()

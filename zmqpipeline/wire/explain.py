@@ -46,20 +46,20 @@ def explain(obj: Any, where: str, pack: Callable[[Any], object]) -> str | None:
     """
     if not _is_container(obj):
         return _explain_leaf(obj, where, pack)
-    depth, deepest = 1, where
+    depth, deepest = 1, [_Level(where, obj, iter(()))]
     for levels, step, value, is_loop in _walk(obj, where):
         if is_loop:
             name = type(value).__name__
             return f"{_path(levels, step)}: cannot serialize {name}, because it contains itself"
         if len(levels) > depth:
-            depth, deepest = len(levels), _path(levels, "")
+            depth, deepest = len(levels), levels[: _SHOWN_STEPS + 1]
         text = None if _is_container(value) else _explain_leaf(value, _path(levels, step), pack)
         if text is not None:
             return text
     # Each part by itself can be packed; if the whole cannot, its depth is what is left.
     if _explain_leaf(obj, where, pack) is None:
         return None
-    return f"{deepest}: cannot serialize {type(obj).__name__}, because {depth} levels are too many"
+    return f"{_path(deepest, '')}: cannot serialize {type(obj).__name__}, because {depth} levels are too many"
 
 
 def _walk(obj: Any, where: str) -> Iterator[tuple[list[_Level], str, Any, bool]]:

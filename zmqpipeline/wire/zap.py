@@ -141,8 +141,7 @@ class Handler:
         try:
             self._begin()
         except BaseException:
-            self._close()  # the context would wait for it for ever
-            self._reader.close()
+            self._close()  # the context would wait for the socket for ever
             self._writer.close()
             raise
 
@@ -187,13 +186,12 @@ class Handler:
         finally:
             self.has_ended = True
             self._close()
-            self._reader.close()
 
     def _close(self) -> None:
-        """Leave the address at once: libzmq does it in a while, and the next role here may be quicker."""
-        with contextlib.suppress(zmq.ZMQError):  # it is another's, or the context was terminated
-            self._socket.unbind(ENDPOINT)
+        with contextlib.suppress(zmq.ZMQError):  # it was not bound, or its context was terminated
+            self._socket.unbind(ENDPOINT)  # else some time later: the next handler would be refused
         self._socket.close()
+        self._reader.close()
 
     def _answer(self) -> None:
         request = self._socket.recv_multipart()

@@ -71,6 +71,22 @@ def threaded(post: Post, where: dict[str, str], kind: str, threads: int) -> Any:
     return Threaded
 
 
+def asynchronous(post: Post, where: dict[str, str], kind: str, coroutines: int) -> Any:
+    """Declare an asyncio worker, which begins with the others; its method is missing."""
+
+    class Asynchronous(zmqpipeline.AsyncWorker):
+        task_type = TaskType(kind)
+        endpoint = EndpointAddress(where["tasks"])
+        collector_endpoint = EndpointAddress(where["results"])
+        keys = where.get("keys")
+        n_concurrent = coroutines
+
+        def init_worker(self) -> None:
+            post.meet()
+
+    return Asynchronous
+
+
 def collecting(where: dict[str, str]) -> Any:
     """Declare a collector; its method is missing."""
 

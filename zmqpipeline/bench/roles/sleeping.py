@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,17 @@ def threaded_worker(post: Post, where: dict[str, str], threads: int) -> None:
     class Sleeper(parts.threaded(post, where, "SLEEP", threads)):  # type: ignore[misc] # made there
         def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any]:  # noqa: ARG002
             time.sleep(data["s"])
+            return {"r": data["i"]}
+
+    Sleeper().run()
+
+
+def async_worker(post: Post, where: dict[str, str], coroutines: int) -> None:
+    """Sleep in coroutines."""
+
+    class Sleeper(parts.asynchronous(post, where, "SLEEP", coroutines)):  # type: ignore[misc] # made there
+        async def handle_execution(self, data: dict[str, Any], *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+            await asyncio.sleep(data["s"])
             return {"r": data["i"]}
 
     Sleeper().run()

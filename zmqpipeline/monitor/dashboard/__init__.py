@@ -1,0 +1,1 @@
+"""A run as a page in the browser; it needs starlette and uvicorn, the extra ``[dashboard]``."""
