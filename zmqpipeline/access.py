@@ -167,8 +167,9 @@ class Access:
         place = self._places.get(address)
         if place is None or place.watch.connections:
             return ""
-        sentences = [self.of_refusing(address, why, count) for why, count in place.refusals.items()]
-        return next(filter(None, sentences), "")
+        # both sides see most of what is wrong, and whoever is first hangs up: that says least
+        known = sorted(place.refusals.items(), key=lambda refusal: refusal[0] is Refusal.BROKEN)
+        return next(filter(None, (self.of_refusing(address, why, count) for why, count in known)), "")
 
     def drop(self, socket: Socket | None = None) -> None:
         """Forget the watches of a socket that is about to be closed, or all of them."""
