@@ -32,13 +32,7 @@ TASK_TIME = 0.001
 RESTART_TIME = 0.5
 
 #: what may happen when a worker begins with a task; the last one leaves the task
-_AT_TASK = (
-    Kind.KILL_WORKER,
-    Kind.FREEZE_WORKER,
-    Kind.DROP_CONNECTION,
-    Kind.DELAY,
-    Kind.RAISE_IN_WORKER,
-)
+_AT_TASK = (Kind.KILL_WORKER, Kind.FREEZE_WORKER, Kind.DROP_CONNECTION, Kind.DELAY, Kind.RAISE_IN_WORKER)
 
 R = TypeVar("R")
 
