@@ -42,6 +42,7 @@ python_use_unqualified_type_names = True
 
 # Other projects' names: their documentation is not fetched, so that the build needs no network.
 nitpick_ignore_regex = [
-    (r"py:class", r"C|Context|ModuleType|Socket|T|defaultdict|zmqpipeline\.testing\.result\.C"),
+    (r"py:class", r"zmqpipeline\.typed\.Generic"),
+    (r"py:class", r"C|Context|In|Item|Out|ModuleType|Socket|T|defaultdict|zmqpipeline\.testing\.result\.C"),
     (r"py:.*", r"(zmq|msgpack|logging|collections|datetime|os|threading|typing_extensions)(\..*)?"),
 ]

@@ -38,15 +38,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    from zmqpipeline.cli.endpoints import PLAN  # noqa: PLC0415 - a way of its own for each kind of command
+    from zmqpipeline.cli.endpoints import OF_ROLE  # noqa: PLC0415 - a way of its own for each kind of command
     from zmqpipeline.cli.jsonlines import is_wanted, speak  # noqa: PLC0415
     from zmqpipeline.cli.program import ROLES  # noqa: PLC0415
 
     command = arguments[0] if arguments else ""
-    if (command in ROLES or command in {"run", PLAN}) and is_wanted(arguments):
+    if (command in OF_ROLE or command == "run") and is_wanted(arguments):
         # before anything else can go wrong
-        speak("run" if command == PLAN else command)
-    if command in ROLES or command == PLAN:
+        speak(command if command in ROLES else "run")
+    if command in OF_ROLE:
         from zmqpipeline.cli import roles  # noqa: PLC0415
 
         return roles.main(command, arguments[1:])

@@ -167,8 +167,9 @@ class Access:
         place = self._places.get(address)
         if place is None or place.watch.connections:
             return ""
-        sentences = [self._of_refusing(address, why, count) for why, count in place.refusals.items()]
-        return next(filter(None, sentences), "")
+        # both sides see most of what is wrong, and whoever is first hangs up: that says least
+        known = sorted(place.refusals.items(), key=lambda refusal: refusal[0] is Refusal.BROKEN)
+        return next(filter(None, (self.of_refusing(address, why, count) for why, count in known)), "")
 
     def drop(self, socket: Socket | None = None) -> None:
         """Forget the watches of a socket that is about to be closed, or all of them."""
@@ -213,7 +214,7 @@ class Access:
         """Say what has happened and what to do; nothing of what happens in any network."""
         if place.bound:
             return self._of_refused(place.address, why, count)
-        return self._of_refusing(place.address, why, count)
+        return self.of_refusing(place.address, why, count)
 
     def _of_refused(self, address: str, why: Refusal, count: int) -> str:
         many = f"has refused {count} connection{'s' if count > 1 else ''} at {address}"
@@ -237,7 +238,19 @@ class Access:
             f"zmqpipeline keys authorize NAME {_quoted(key)} --keys {_quoted(str(self._keys.folder))}"
         )
 
-    def _of_refusing(self, address: str, why: Refusal, count: int) -> str:
+    def of_refusing(self, address: str, why: Refusal, count: int) -> str:
+        """Say what to do about who refuses this role; ``''`` if that is nothing so far.
+
+        Parameters
+        ----------
+        address
+            where it connects
+        why
+            what libzmq tells of it
+        count
+            how often that has happened
+
+        """
         if why is Refusal.ONE_SIDED and self._keys is None:
             return f"finds keys at {address} and has none: start it again with {VARIABLE}=FOLDER"
         if self._keys is None:

@@ -11,13 +11,11 @@ from zmqpipeline.delivery.flow import Flow
 from zmqpipeline.eventloop import EventLoop
 from zmqpipeline.loopheartbeat import LoopHeartbeat
 from zmqpipeline.stopping import NOW
+from zmqpipeline.typed import In, Out
 from zmqpipeline.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from zmqpipeline.delivery.assignment import Work
-    from zmqpipeline.heartbeat import Heartbeat
 
 _N_CONCURRENT = Attribute(
     "n_concurrent",
@@ -30,7 +28,7 @@ _PATIENCE = 2.0
 _HASTE = 0.5
 
 
-class AsyncWorker(Worker):
+class AsyncWorker(Worker[In, Out]):
     """A worker that does up to ``n_concurrent`` tasks at a time, as coroutines in one event loop.
 
     It is for tasks that wait for a network or a disk. The loop runs in a thread of its own, so signals,
@@ -61,9 +59,7 @@ class AsyncWorker(Worker):
     _loop: EventLoop | None = None
 
     @abc.abstractmethod
-    async def handle_execution(
-        self, data: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> dict[str, Any] | None:
+    async def handle_execution(self, data: In, *args: Any, **kwargs: Any) -> Out | None:
         """Do one task.
 
         An exception is not the end of the worker: the task is tried again, and
@@ -107,7 +103,7 @@ class AsyncWorker(Worker):
         self._loop.begin()
         self._check_loop()
 
-    def _make_heartbeat(self, _kind: Callable[..., Heartbeat]) -> Heartbeat:
+    def _make_heartbeat(self, _kind: Any) -> Any:
         assert self._loop is not None  # noqa: S101 - it was made with everything else
         return super()._make_heartbeat(partial(LoopHeartbeat, self._loop))
 

@@ -19,6 +19,7 @@ from zmqpipeline.results import NO_RESULTS, Results
 from zmqpipeline.role import STRAYS_INTERVAL, DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ACK_ENDPOINT, ENDPOINT
+from zmqpipeline.typed import Generic, In
 from zmqpipeline.wire import envelope, messages, sockets
 from zmqpipeline.wire.inbox import Inbox
 from zmqpipeline.wire.limits import UNOPENED
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
 
-#: a collector tells the distributor so often that it is there, in seconds
-HEARTBEAT = 1.0
-#: it says HELLO so often until it is answered, in seconds
-HELLO_INTERVAL = 0.25
+#: a collector says HELLO so often until it is answered, and then so often that it is there, in seconds
+HELLO_INTERVAL, HEARTBEAT = 0.25, 1.0
 #: a collector that was asked to stop leaves when nothing has come for so long, in seconds
 QUIET = 1.0
 #: one that leaves waits so long for the distributor's answer to its goodbye, in seconds
@@ -45,7 +44,7 @@ _DRAIN = 16
 _DATA = messages.MESSAGE_TYPE_DATA
 
 
-class Collector(DeclaredRole, abc.ABC):
+class Collector(DeclaredRole, abc.ABC, Generic[In]):
     """Takes the results of all workers, each exactly once in its life.
 
     Attributes
@@ -96,7 +95,7 @@ class Collector(DeclaredRole, abc.ABC):
         return Results(*self._current).current_id
 
     @abc.abstractmethod
-    def handle_collection(self, data: dict[str, Any], task_type: str, msgtype: str) -> dict[str, Any] | None:
+    def handle_collection(self, data: In, task_type: str, msgtype: str) -> dict[str, Any] | None:
         """Take one result.
 
         Parameters

@@ -94,7 +94,7 @@ class Distributor(Registration, Role):
         receive_metadata: bool = False,
         metadata_endpoint: EndpointAddress | None = None,
         *,
-        tasks: Iterable[type[Task] | Task] | None = None,
+        tasks: Iterable[type[Task[Any, Any]] | Task[Any, Any]] | None = None,
         journal: str | os.PathLike[str] | None = None,
         monitor_endpoint: EndpointAddress | None = None,
         on_progress: Callable[[Statistics], None] | None = None,
@@ -110,7 +110,7 @@ class Distributor(Registration, Role):
         self.journal = journal
         self.on_progress = on_progress
         self.metadata: dict[str, Any] = {}
-        self.tasks: dict[str, Task] = {}
+        self.tasks: dict[str, Task[Any, Any]] = {}
         self._ends = Ends()
         if isinstance(tasks, type):
             raise DeclarationError(f"Distributor: tasks is {tasks!r}, expected a list of Tasks")
@@ -121,7 +121,7 @@ class Distributor(Registration, Role):
         self._instantiate()
 
     @property
-    def registered_task_classes(self) -> list[type[Task]]:
+    def registered_task_classes(self) -> list[type[Task[Any, Any]]]:
         """The Task classes that this distributor hands out."""
         if self._own_tasks is None:
             return list(self.task_classes.values())

@@ -39,7 +39,7 @@ def together(collector: type, words: Any, answer: Any) -> dict[str, Any]:
     return {**words, **(answer or {})}
 
 
-def packed(collector: Collector, words: dict[str, Any]) -> bytes:
+def packed(collector: Collector[Any], words: dict[str, Any]) -> bytes:
     """Pack what is said; at once, because the program may use its dictionaries again.
 
     Raises
@@ -59,7 +59,7 @@ def packed(collector: Collector, words: dict[str, Any]) -> bytes:
     return said
 
 
-def _check_size(collector: Collector, size: int) -> None:
+def _check_size(collector: Collector[Any], size: int) -> None:
     limit = collector.max_message_size - ENVELOPE_BYTES
     if size > limit:
         raise SerializationError(
@@ -69,7 +69,7 @@ def _check_size(collector: Collector, size: int) -> None:
         )
 
 
-def speak(collector: Collector, items: Iterator[Any], task: str, said: list[bytes]) -> None:
+def speak(collector: Collector[Any], items: Iterator[Any], task: str, said: list[bytes]) -> None:
     """Have a collector handle results, and note, packed, what its program says to each.
 
     Parameters

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from zmqpipeline.declarations import Attribute
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.task import Task
+from zmqpipeline.typed import Generic, In, Item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _EXPECTED = "an iterable, or a function that returns one"
 #: why items that an event loop would have to wait for are refused
@@ -32,7 +33,7 @@ def _may_be_items(value: Any) -> bool:
     return callable(value) or any(hasattr(kind, name) for name in ("__iter__", "__aiter__", "__get__"))
 
 
-class IterableTask(Task):
+class IterableTask(Task[In, dict[str, Any]], Generic[In, Item]):
     """A task for each item of an iterable; complete when that is exhausted.
 
     A subclass declares what every :class:`Task` does, and :attr:`items`:
@@ -68,7 +69,7 @@ class IterableTask(Task):
 
     _declares: tuple[Attribute, ...] = (*Task._declares, Attribute("items", _EXPECTED, _may_be_items))  # noqa: SLF001 - its own base
 
-    items: Any
+    items: Iterable[Item] | Callable[..., Iterable[Item]]
 
     _iterator: Iterator[Any] | None = None
     _ahead: Any = _UNKNOWN
@@ -88,7 +89,7 @@ class IterableTask(Task):
     def is_complete(self, value: bool) -> None:
         self._is_complete = value
 
-    def handle(self, data: dict[str, Any], address: bytes, msgtype: str) -> dict[str, Any] | None:  # noqa: ARG002
+    def handle(self, data: In, address: bytes, msgtype: str) -> dict[str, Any] | None:  # noqa: ARG002
         """Take the next item.
 
         Returns

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sqlite3
 import time
 import uuid
@@ -23,11 +24,10 @@ from typing import TYPE_CHECKING, Any
 from zmqpipeline.delivery.intervals import Intervals
 from zmqpipeline.delivery.ports import Past, PastTask
 from zmqpipeline.errors import JournalError
-from zmqpipeline.journalfile import called, damaged, make_tables, open_file, unusable
+from zmqpipeline.journalfile import called, check_place, damaged, make_tables, open_file, unusable
 from zmqpipeline.wire import serializer
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping
 
     from zmqpipeline.delivery.intervals import Range
@@ -64,6 +64,64 @@ class _Kept:
         self.changed = False
 
 
+def look(path: str | os.PathLike[str], program: Mapping[str, str]) -> bool:
+    """See that a distributor could use a journal; nothing in it changes, and none is made.
+
+    Parameters
+    ----------
+    path
+        where it is, or is to be
+    program
+        as for :class:`Journal`
+
+    Returns
+    -------
+    bool
+        whether there is a run in it that is not finished
+
+    Raises
+    ------
+    JournalError
+        if it cannot be used
+
+    """
+    where = Path(path).absolute()
+    check_place(where)
+    if not os.access(where if where.exists() else where.parent, os.W_OK):
+        raise JournalError(f"{called(where)} cannot be written by this user: choose another path")
+    if not where.exists() or not where.stat().st_size:
+        return False
+    file = open_file(where)
+    try:
+        row = file.execute("SELECT program, finished FROM run").fetchone()
+        if row is not None:
+            _check_program(where, row[0], _described(program))
+    except sqlite3.Error as error:
+        raise unusable(where, error) from error
+    except _NONSENSE as error:
+        raise damaged(where, error) from error
+    finally:
+        file.close()
+    return row is not None and not row[1]
+
+
+def _described(program: Mapping[str, str]) -> str:
+    return json.dumps(dict(sorted(program.items())))
+
+
+def _check_program(path: Path, found: str, program: str) -> None:
+    """Refuse the journal of another program."""
+    if found != program:
+        theirs, ours = (
+            ", ".join(f"{name} ({task})" for task, name in json.loads(text).items())
+            for text in (found, program)
+        )
+        raise JournalError(
+            f"{called(path)} belongs to another program, with {theirs} instead of {ours}: "
+            f"choose another path, or remove the file to begin a new run"
+        )
+
+
 class Journal:
     """The file of one distributor's run; the methods of :class:`zmqpipeline.delivery.ports.Journal`.
 
@@ -88,7 +146,7 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str], program: Mapping[str, str]) -> None:
         self.path = Path(path).absolute()
-        self._program = json.dumps(dict(sorted(program.items())))
+        self._program = _described(program)
         self._tasks: dict[str, _Kept] = {}
         self._dirty: set[str] = set()
         self._of_run: dict[str, Any] = {}
@@ -275,7 +333,7 @@ class Journal:
         make_tables(self._file)
         row = execute("SELECT program, id, epoch, finished, life, number, metadata FROM run").fetchone()
         if row is not None:
-            self._check_program(row[0])
+            _check_program(self.path, row[0], self._program)
         if row is None or row[3]:
             if row is not None:
                 logger.info("%s is of a run that is finished: it is cleared for a new one", called(self.path))
@@ -287,17 +345,6 @@ class Journal:
             self._tasks[name] = _Kept(number, past.tasks[name])
         execute("COMMIT")
         return past
-
-    def _check_program(self, found: str) -> None:
-        if found != self._program:
-            theirs, ours = (
-                ", ".join(f"{name} ({task})" for task, name in json.loads(text).items())
-                for text in (found, self._program)
-            )
-            raise JournalError(
-                f"{called(self.path)} belongs to another program, with {theirs} instead of {ours}: "
-                f"choose another path, or remove the file to begin a new run"
-            )
 
     def _clear(self, tasks: list[str]) -> Past:
         """Begin a new run in the file."""

@@ -48,11 +48,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         if it cannot be used; nothing in it has changed then
 
     """
-    subject = called(path)
-    if path.is_dir():
-        raise JournalError(f"{subject} is a folder: choose another path")
-    if not path.parent.is_dir():
-        raise JournalError(f"{subject} cannot be made, because its folder does not exist: create it")
+    check_place(path)
     file = None
     try:
         file = sqlite3.connect(path, timeout=0.0, isolation_level=None)
@@ -72,6 +68,21 @@ def open_file(path: Path) -> sqlite3.Connection:
             raise damaged(path, error) from error
         raise
     return file
+
+
+def check_place(path: Path) -> None:
+    """See that a file can be where a journal is, or is to be.
+
+    Raises
+    ------
+    JournalError
+        if not
+
+    """
+    if path.is_dir():
+        raise JournalError(f"{called(path)} is a folder: choose another path")
+    if not path.parent.is_dir():
+        raise JournalError(f"{called(path)} cannot be made, because its folder does not exist: create it")
 
 
 def make_tables(file: sqlite3.Connection) -> None:

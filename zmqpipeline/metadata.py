@@ -15,6 +15,7 @@ from zmqpipeline.errors import SerializationError
 from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import RUNNING
 from zmqpipeline.task import ENDPOINT
+from zmqpipeline.typed import Generic, Out
 from zmqpipeline.wire import envelope, messages, sockets
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 RETRY = 2.0
 
 
-class MetaDataWorker(DeclaredRole, abc.ABC):
+class MetaDataWorker(DeclaredRole, abc.ABC, Generic[Out]):
     """Gives the distributor its metadata, once, and is done.
 
     Attributes
@@ -44,7 +45,7 @@ class MetaDataWorker(DeclaredRole, abc.ABC):
     _finishes: ClassVar[str] = "get_metadata()"
 
     @abc.abstractmethod
-    def get_metadata(self) -> dict[str, Any]:
+    def get_metadata(self) -> Out:
         """Make the metadata; called once."""
 
     def _open(self) -> None:

@@ -15,10 +15,13 @@ from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.credit import MOST_BYTES
 from zmqpipeline.execution import Execution
 from zmqpipeline.stopping import NOW
+from zmqpipeline.typed import In, Out
 from zmqpipeline.wire import envelope, serializer, sockets
 from zmqpipeline.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zmqpipeline.delivery.assignment import Work
     from zmqpipeline.delivery.intervals import Range
     from zmqpipeline.role import Context, Socket
@@ -46,7 +49,7 @@ _IDLE, _DONE, _BROKEN = b"I", b"D", b"X"
 _GO, _STOP = b"G", b""
 
 
-class MultiThreadedWorker(Worker):
+class MultiThreadedWorker(Worker[In, Out]):
     """A worker that does up to ``n_threads`` tasks at a time.
 
     :meth:`handle_execution` runs in the main thread and prepares a task;
@@ -55,6 +58,8 @@ class MultiThreadedWorker(Worker):
     returned, as a new dictionary. What is prepared waits for whichever thread is
     free first; some of it may go to another worker after all, if all threads are
     in tasks that take long.
+
+    For type checkers, a ``MultiThreadedWorker[In, Out]`` gets an ``In``, and its threads return an ``Out``.
 
     Attributes
     ----------
@@ -77,7 +82,7 @@ class MultiThreadedWorker(Worker):
     thread_endpoint: str = "inproc://threadworker"
 
     @abc.abstractmethod
-    def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+    def handle_execution(self, data: In, *args: Any, **kwargs: Any) -> Mapping[str, Any] | None:
         """Prepare one task, in the main thread.
 
         Parameters
@@ -95,7 +100,7 @@ class MultiThreadedWorker(Worker):
         """
 
     @abc.abstractmethod
-    def handle_thread_execution(self, data: dict[str, Any], index: int) -> dict[str, Any] | None:
+    def handle_thread_execution(self, data: Any, index: int) -> Out | None:
         """Do one task, in a thread.
 
         Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from zmqpipeline import registry
 from zmqpipeline.errors import DeclarationError
@@ -13,10 +13,10 @@ class Registration:
     """What a :class:`~zmqpipeline.Distributor` knows of Tasks before there is one."""
 
     #: the registered Task classes by task type, shared by all distributors that have no tasks of their own
-    task_classes: ClassVar[dict[str, type[Task]]] = {}
+    task_classes: ClassVar[dict[str, type[Task[Any, Any]]]] = {}
 
     @classmethod
-    def register_task(cls, task_class: type[Task]) -> None:
+    def register_task(cls, task_class: type[Task[Any, Any]]) -> None:
         """Have a Task handed out by the distributors of this program.
 
         Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.task import Task
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("zmqpipeline.distributor")
 
 
-def add(tasks: dict[str, Task], chosen: Iterable[type[Task] | Task]) -> None:
+def add(tasks: dict[str, Task[Any, Any]], chosen: Iterable[type[Task[Any, Any]] | Task[Any, Any]]) -> None:
     """Add an instance of each chosen task that is not there yet.
 
     Parameters
@@ -40,10 +40,10 @@ def add(tasks: dict[str, Task], chosen: Iterable[type[Task] | Task]) -> None:
             made.siblings = tasks
         elif type(known) is not cls:
             raise DeclarationError(taken(cls.task_type, type(known), cls))
-    _check_circles({name: [str(other) for other in task.dependencies] for name, task in tasks.items()})
+    check_circles({name: [str(other) for other in task.dependencies] for name, task in tasks.items()})
 
 
-def warn_of_missing(tasks: dict[str, Task]) -> None:
+def warn_of_missing(tasks: dict[str, Task[Any, Any]]) -> None:
     """Log which dependencies nobody here can complete."""
     for task in tasks.values():
         for name in task.dependencies:
@@ -63,8 +63,20 @@ def taken(task_type: str, known: type, other: type) -> str:
     )
 
 
-def _check_circles(depends: dict[str, list[str]]) -> None:
-    """Refuse tasks that wait for each other."""
+def check_circles(depends: dict[str, list[str]]) -> None:
+    """Refuse tasks that wait for each other.
+
+    Parameters
+    ----------
+    depends
+        by task type, those that it waits for
+
+    Raises
+    ------
+    DeclarationError
+        names the circle
+
+    """
     done: set[str] = set()
 
     def visit(name: str, way: list[str]) -> None:

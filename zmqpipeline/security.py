@@ -72,7 +72,12 @@ def check(addresses: Iterable[str | None], logger: logging.Logger, subject: str)
     if required and exposed:
         raise SecurityError(f"{exposed[0]} is open to the network, and keys are required: {_ADVICE}")
     for address in exposed:
-        logger.warning("%s: whoever can connect to %s takes part: %s", subject, address, _ADVICE)
+        logger.warning("%s: %s", subject, warning(address))
+
+
+def warning(address: str) -> str:
+    """Say of an open address, bound without keys, what that means and what to do."""
+    return f"whoever can connect to {address} takes part: {_ADVICE}"
 
 
 def is_open(address: str) -> bool:

@@ -9,17 +9,18 @@ from typing import Any
 from zmqpipeline.delivery.credit import MOST_BYTES
 from zmqpipeline.execution import Execution
 from zmqpipeline.stopping import NOW, StopNow
+from zmqpipeline.typed import In, Out
 from zmqpipeline.worker import Worker
 
 
-class SingleThreadedWorker(Worker):
+class SingleThreadedWorker(Worker[In, Out]):
     """A worker that does one task after the other, in the thread that called :meth:`run`.
 
     Implement :meth:`handle_execution`; what it returns is what the collector gets.
     """
 
     @abc.abstractmethod
-    def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+    def handle_execution(self, data: In, *args: Any, **kwargs: Any) -> Out | None:
         """Do one task.
 
         An exception is not the end of the worker: the task is tried again, and

@@ -49,7 +49,7 @@ class TaskSource:
 
     def __init__(
         self,
-        task: Task,
+        task: Task[Any, Any],
         max_message: int,
         user_code: UserCode | None = None,
     ) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zmqpipeline.declarations import Attribute, Declared, Method, parameters, takes
 from zmqpipeline.descriptors import EndpointAddress, TaskType
 from zmqpipeline.errors import DeclarationError
+from zmqpipeline.typed import Generic, In, Out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,13 +42,16 @@ _OF_THE_LIBRARY = frozenset((
 ))  # fmt: skip
 
 
-class Task(Declared, abc.ABC):
+class Task(Declared, abc.ABC, Generic[In, Out]):
     """What is to be done: makes the dictionaries that workers get.
 
     A subclass declares :attr:`task_type`, :attr:`endpoint` and
     :attr:`dependencies`, and implements :meth:`handle`. The distributor makes
     one instance of it, and calls :meth:`handle` whenever a worker has room,
     until it sets ``self.is_complete = True``.
+
+    For type checkers, a ``Task[In, Out]`` gets metadata of the type ``In``, and its :meth:`handle` returns an
+    ``Out``. Without parameters both are dictionaries of anything.
 
     Attributes
     ----------
@@ -97,11 +101,11 @@ class Task(Declared, abc.ABC):
     n_acks: int = 0
     n_sent: int = 0
     received_init_signal: bool = False
-    metadata: dict[str, Any] = {}  # noqa: RUF012 - replaced on the instance, never changed
+    metadata: In = {}  # type: ignore[assignment] # noqa: RUF012 - replaced on the instance, never changed
     client: zmq.Socket[bytes] | None = None
 
     #: instances by task type, see :meth:`register_task_instance`
-    task_instances: ClassVar[defaultdict[str, list[Task]]] = defaultdict(list)
+    task_instances: ClassVar[defaultdict[str, list[Task[Any, Any]]]] = defaultdict(list)
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline.task")
 
@@ -110,10 +114,10 @@ class Task(Declared, abc.ABC):
 
     client_addresses: set[bytes]
     #: the tasks of the same distributor by task type
-    siblings: Mapping[str, Task] = {}
+    siblings: Mapping[str, Task[Any, Any]] = {}
 
     @abc.abstractmethod
-    def handle(self, data: dict[str, Any], address: bytes, msgtype: str) -> dict[str, Any] | None:
+    def handle(self, data: In, address: bytes, msgtype: str) -> Out | None:
         """Make the next task.
 
         It may take a fourth parameter ``ack_data``: the data of the last ACK of
@@ -135,7 +139,10 @@ class Task(Declared, abc.ABC):
 
         """
 
-    def initialize(self, metadata: dict[str, Any] = {}) -> None:  # noqa: B006 - the tutorial's; never changed
+    def initialize(
+        self,
+        metadata: In = {},  # type: ignore[assignment] # noqa: B006 - the tutorial's; never changed
+    ) -> None:
         """Prepare, once, when the dependencies are complete; by default, keep the metadata.
 
         Setting ``is_complete`` here means that there is nothing to do.
@@ -195,7 +202,7 @@ class Task(Declared, abc.ABC):
             setattr(self, name, value)
 
     @classmethod
-    def register_task_instance(cls, instance: Task) -> None:
+    def register_task_instance(cls, instance: Task[Any, Any]) -> None:
         """Make an instance known to the tasks that depend on it."""
         if instance not in Task.task_instances[instance.task_type]:
             Task.task_instances[instance.task_type].append(instance)
@@ -236,7 +243,7 @@ class Task(Declared, abc.ABC):
         return instance
 
 
-def _ack_data_as(cls: type[Task]) -> str:
+def _ack_data_as(cls: type[Task[Any, Any]]) -> str:
     """Find out how a class wants ack_data: as fourth argument, by keyword, or not."""
     handle = inspect.getattr_static(cls, "handle")
     function = getattr(handle, "__func__", handle)

@@ -1,4 +1,4 @@
-"""Worker: who does the tasks; here its base, and the one with a single thread."""
+"""Worker: who does the tasks; here what all kinds have in common."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ from zmqpipeline.reporting import Reporter
 from zmqpipeline.role import DeclaredRole
 from zmqpipeline.stopping import NOW, RUNNING, StopNow
 from zmqpipeline.task import ENDPOINT, TASK_TYPE
+from zmqpipeline.typed import Generic, In, Out
 from zmqpipeline.wire import envelope, messages, serializer, sockets
 from zmqpipeline.wire.inbox import Inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from zmqpipeline.delivery.assignment import Work
     from zmqpipeline.execution import Execution
     from zmqpipeline.role import Socket
@@ -48,11 +47,13 @@ _COLLECTOR_ENDPOINT = Attribute(
     "the collector's address: zmqpipeline.EndpointAddress('...')",
     lambda value: isinstance(value, EndpointAddress),
 )
-_classes: weakref.WeakValueDictionary[str, type[Worker]] = weakref.WeakValueDictionary()
+_classes: weakref.WeakValueDictionary[str, type[Worker[Any, Any]]] = weakref.WeakValueDictionary()
 
 
-class Worker(DeclaredRole, abc.ABC):
-    """Who does the tasks of one type: the base of all kinds of workers.
+class Worker(DeclaredRole, abc.ABC, Generic[In, Out]):
+    """Who does the tasks of one type; the base of all kinds of workers.
+
+    For type checkers, a ``Worker[In, Out]`` gets an ``In``, as a task returns it, and returns an ``Out``.
 
     Attributes
     ----------
@@ -104,7 +105,7 @@ class Worker(DeclaredRole, abc.ABC):
         _classes.clear()
 
     @abc.abstractmethod
-    def handle_execution(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def handle_execution(self, data: In, *args: Any, **kwargs: Any) -> Any:
         """Do one task; in an :class:`AsyncWorker` this is a coroutine function.
 
         An exception is not the end of the worker: the task is tried again, and
@@ -136,8 +137,7 @@ class Worker(DeclaredRole, abc.ABC):
         self._distributor = self._peer_clock(f"the distributor at {self.endpoint}")
         self._initialized = False
         self._packer = serializer.make_packer()
-        self._stop_at = 0.0
-        self._has_rested = False
+        self._stop_at, self._has_rested = 0.0, False
         self._process = uuid.uuid4().hex
         self._call_name = f"{type(self).__qualname__}.handle_execution"
         self.worker = None
@@ -261,7 +261,7 @@ class Worker(DeclaredRole, abc.ABC):
         self._heartbeat.start()
         self._tell(self._assignment.ready(self._credit.credit))
 
-    def _make_heartbeat(self, kind: Callable[..., Heartbeat]) -> Heartbeat:
+    def _make_heartbeat(self, kind: Any) -> Any:
         where = self.context, self.endpoint, self.collector_endpoint, self._shared, self._liveness
         return kind(*where, self.logger, self._subject(), self._give_up, self._access)
 

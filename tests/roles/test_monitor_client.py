@@ -7,7 +7,8 @@ import textwrap
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -17,8 +18,9 @@ from zmqpipeline.keys import Keys
 from zmqpipeline.monitor import client as module
 from zmqpipeline.monitor.client import MonitorClient
 from zmqpipeline.wire import envelope, sockets, zap
+from zmqpipeline.wire.refusal import Refusal
 
-from .pipelines import GUARD, address, eventually
+from .pipelines import GUARD, address
 from .snapshots import FakeDistributor, make_snapshot, make_worker
 
 if TYPE_CHECKING:
@@ -237,10 +239,16 @@ def test_it_shows_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
             assert client.snapshot() == make_snapshot()
 
 
+def wait_for(client: MonitorClient, stream: Iterator[Snapshot | None], sentence: str) -> None:
+    deadline = time.monotonic() + GUARD
+    while next(stream) is not None or sentence not in client.problem():
+        assert time.monotonic() < deadline, client.problem()
+
+
 def refused(client: MonitorClient, sentence: str) -> None:
     """Wait until the client says why it gets nothing."""
     stream = client.stream(0.1)
-    eventually(lambda: next(stream) is None and sentence in client.problem())
+    wait_for(client, stream, sentence)
     with contextlib.closing(client):
         client.timeout = 0.3
         with pytest.raises(MonitorError):
@@ -269,11 +277,25 @@ def test_who_finds_no_keys_is_told() -> None:
         refused(MonitorClient(where, keys="keys"), f"this process finds no keys at {where}")
 
 
+def test_that_the_other_side_hangs_up_says_least() -> None:
+    where = address("tcp", "monitor")
+    refused_by = access.Access(Keys.new("keys"), MonitorClient.logger, "test")
+    watch = cast("sockets.Watch", SimpleNamespace(connections=0))
+    refused_by.observe(watch, where, bound=False, quiet=False, redials=False)
+    watch.refusals[Refusal.BROKEN] = 5
+    assert refused_by.problem(where).startswith("gets no answer to its key at")
+    watch.refusals[Refusal.ONE_SIDED] = 1
+    assert refused_by.problem(where).startswith("finds no keys at")
+    watch.connections = 1
+    assert refused_by.problem(where) == ""
+    assert refused_by.problem("tcp://127.0.0.1:1") == ""
+
+
 def test_who_is_let_in_later_goes_on() -> None:
     keys, where = Keys.new("keys"), address("tcp", "monitor")
     host = Keys.new("host", keys.pipeline_public)
     with FakeDistributor(where, keys=keys), MonitorClient(where, keys="host") as client:
         stream = client.stream(0.1)
-        eventually(lambda: next(stream) is None and "is refused at" in client.problem())
+        wait_for(client, stream, "is refused at")
         keys.authorize("host", host.peer.public)
         until(stream, make_snapshot()["run"])

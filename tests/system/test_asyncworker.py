@@ -16,11 +16,20 @@ import asyncio, os, signal
 from pathlib import Path
 import zmqpipeline
 WAIT = zmqpipeline.TaskType.register_type("WAIT")
+def dies(number):
+    died = Path(f"died.{{number}}")
+    if not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+def numbers():
+    for number in range(4000):
+        {item}
+        yield number
 class Waits(zmqpipeline.IterableTask):
     task_type = WAIT
     endpoint = zmqpipeline.EndpointAddress("ipc://waits.ipc")
     dependencies = []
-    items = range(4000)
+    items = numbers
 class Coroutines(zmqpipeline.AsyncWorker):
     task_type = WAIT
     endpoint = Waits.endpoint
@@ -45,11 +54,10 @@ class Keeps(zmqpipeline.Collector):
 """
 DIES = """
             await asyncio.sleep(number % 7 / 200)
-            died = Path(f"died.{number}")
-            if number in (700, 2100) and not died.exists():
-                died.touch()
-                os.kill(os.getpid(), signal.SIGKILL)
+            if number in (700, 2100):
+                dies(number)
 """
+WAITS = "await asyncio.sleep(number % 7 / 200)"
 BUSY = """
             if number < 3:
                 print("busy", number, flush=True)
@@ -58,8 +66,8 @@ BUSY = """
 """
 
 
-def program(body: str) -> str:
-    return APP.format(body=body.strip())
+def program(body: str, item: str = "pass") -> str:
+    return APP.format(body=body.strip(), item=item)
 
 
 @pytest.mark.timeout(180)
@@ -72,6 +80,18 @@ def test_what_a_killed_worker_had_under_way_is_done_by_another(command: Command)
     assert len(list(command.folder.glob("died.*"))) == 2
     assert "finished" in "\n".join(run.out)
     assert re.search(r"4000 acknowledged, 0 failed, [1-9]\d* redelivered .* 2 restarts", run.err[-1])
+    command.assert_clean()
+
+
+@pytest.mark.timeout(180)
+def test_a_distributor_that_is_killed_goes_on_and_finds_the_coroutines_at_work(command: Command) -> None:
+    command.write("app.py", program(WAITS, "number in (500, 2500) and dies(number)"))
+    code, run = command.run("run", "app.py", "-w", "2", "--journal", "run.journal")
+    assert code == 0, run.output
+    found = [int(line) for line in command.folder.joinpath("results").read_text().split()]
+    assert sorted(found) == list(range(4000))
+    assert len(list(command.folder.glob("died.*"))) == 2
+    assert "4000 acknowledged, 0 failed" in run.err[-1]
     command.assert_clean()
 
 

@@ -172,8 +172,8 @@ def test_an_exception_of_the_program_is_one_object_with_its_traceback(command: C
     else:
         others = [command.start(*words.split()) for words in ("worker app.py Does", "distributor app.py")]
         code, run = command.run("collector", "app.py", "--log-json")
-        for other in others:
-            other.signal(signal.SIGTERM)
+        for other in others:  # a drain would wait for the collector
+            other.signal(signal.SIGKILL)
             other.finish()
     assert code == 6, run.output
     (told,) = [entry for entry in entries(run) if "exception" in entry]

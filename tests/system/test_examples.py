@@ -290,6 +290,69 @@ class Mortal(app.Table):
     assert line == "1999 numbers in factors.sqlite, 303 of them are prime"
 
 
+# -- the log analysis --------------------------------------------------------------
+
+
+LOGS = EXAMPLES / "loganalysis"
+
+
+def test_loganalysis(folder: Folder) -> None:
+    done = folder.run_example("loganalysis")
+
+    assert done.files == {"counts.sqlite", "logs", "unpacked", "week.svg"}
+    shown = [line for line in readme("loganalysis").output if line.startswith("Report")]
+    assert said(done.stdout, "Report") == said(shown, "Report")
+    drawn = (folder.path / "week.svg").read_text("utf-8")
+    assert drawn == (EXAMPLES.parent / "docs" / "_static" / "week.svg").read_text("utf-8")
+    texts = [path.read_text("utf-8") for path in sorted((folder.path / "unpacked").iterdir())]
+    assert [path.suffix for path in (folder.path / "unpacked").iterdir()] == [".log"] * 7
+    # counted in the plainest way
+    statuses = Counter(re.findall(r'" (\d)\d\d ', "".join(texts)))
+    assert f"{statuses.total()} requests: {statuses['2']} with 2xx" in "".join(done.stdout)
+
+
+def test_loganalysis_counts_once_whoever_is_killed(folder: Folder) -> None:
+    (folder.path / "elsewhere.py").write_text("""
+import os, pathlib, signal, sys
+sys.path.insert(0, "examples/loganalysis")
+import app
+from app import Settings, UnpackTask, Unpacker
+
+def die(who):
+    if not pathlib.Path(f"died {who}").exists():
+        pathlib.Path(f"died {who}").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Mortal(app.Report):
+    collected = 0
+
+    def handle_collection(self, data, task_type, msgtype):
+        super().handle_collection(data, task_type, msgtype)
+        self.collected += 1
+        if self.collected == 12:
+            die("collector")
+
+class MortalTask(app.CountTask):
+    def handle(self, data, address, msgtype):
+        if self.position == 9:
+            die("distributor")
+        return super().handle(data, address, msgtype)
+
+class MortalCounter(app.PieceCounter):
+    def handle_execution(self, data, *args, **kwargs):
+        if data["start"]:
+            die("worker")
+        return super().handle_execution(data)
+""")
+
+    done = folder.run("zmqpipeline run elsewhere.py --journal week.journal")
+
+    assert done.code == 0
+    assert {"died collector", "died distributor", "died worker"} <= done.files
+    shown = [line for line in readme("loganalysis").output if line.startswith("Report")]
+    assert said(done.stdout, "Mortal") == said(shown, "Report")
+
+
 # -- the word count --------------------------------------------------------------
 
 

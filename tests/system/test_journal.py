@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.pages import DOCS, blocks
+
 from . import test_tutorial
 from .apps import two_tasks
 from .test_cli_run import SUMMARY, expected, results
@@ -155,9 +157,9 @@ if self.n == 30 and not os.path.exists("died"):
 
 
 def test_the_page_about_it_does_what_it_says(command: Command) -> None:
-    blocks = test_tutorial.blocks(test_tutorial.DOCS / "journal.rst")
-    (program,) = [found.text for found in blocks if found.caption == "square.py"]
-    (lines,) = [found.text.splitlines() for found in blocks if found.language == "console"]
+    page = blocks(DOCS / "journal.rst")
+    (program,) = [found.text for found in page if found.caption == "square.py"]
+    (lines,) = [found.text.splitlines() for found in page if found.language == "console"]
     subprocess.run(["sh", "-c", lines[0].removeprefix("$ ")], cwd=command.folder, check=True)
     made = "        self.position += 1\n"
     dies = "if self.position == 500 and not Path('died').exists():\n"
@@ -170,7 +172,7 @@ def test_the_page_about_it_does_what_it_says(command: Command) -> None:
         assert summary(run)[:4] == ("done", 1000, 1000, 0)
         assert summary(run)[5] == restarts
     namespace = test_tutorial.execute(program, {"__name__": "square"})
-    for found in blocks:
+    for found in page:
         if found.language == "python" and not found.caption:
             test_tutorial.execute(found.text, namespace)
     assert namespace["Seen"]().checkpoint() == {"position": 0, "seen": []}

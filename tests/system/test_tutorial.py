@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-import textwrap
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,15 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import zmqpipeline
+from tests.pages import DOCS, ROOT, Block, blocks
 from zmqpipeline import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .conftest import Command
-
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
 
 #: The tutorial's code blocks, in order, as SHA-256 (the first 16 digits) of their lines without
 #: indentation and trailing blanks: what is in docs/tutorial.rst must be these, character for character.
@@ -66,47 +63,19 @@ FILLED_IN = (
 NO_PROGRAMS = ("Distributor(collector_endpoint, ", "def create(")
 
 
-class Block(NamedTuple):
-    """A code block of a page."""
-
-    language: str
-    caption: str
-    text: str
-
-    @property
-    def digest(self) -> str:
-        text = self.text
-        for misprint in CORRECTED:
-            if text.count(misprint.corrected) == 1 and "class MyTask" in text:
-                text = text.replace(misprint.corrected, misprint.seed)
-        lines = "\n".join(line.rstrip() for line in text.split("\n"))
-        return hashlib.sha256(lines.encode()).hexdigest()[:16]
-
-
-def blocks(page: Path) -> list[Block]:
-    """Take the code blocks out of a page, in order."""
-    found = []
-    lines = page.read_text(encoding="utf-8").split("\n")
-    for start, line in enumerate(lines):
-        match = re.match(r"( *)\.\. code-block:: (\S+)$", line)
-        if match is None:
-            continue
-        body = []
-        for following in lines[start + 1 :]:
-            if following.strip() and not following.startswith(match[1] + " "):
-                break
-            body.append(following)
-        text = textwrap.dedent("\n".join(body)).strip("\n")
-        caption = re.match(r":caption: (\S+)\n\n", text)
-        found.append(
-            Block(match[2], caption[1] if caption else "", text[caption.end() :] if caption else text)
-        )
-    return found
+def digest(block: Block) -> str:
+    """Tell the digest of a block as :data:`SEED` has it."""
+    text = block.text
+    for misprint in CORRECTED:
+        if text.count(misprint.corrected) == 1 and "class MyTask" in text:
+            text = text.replace(misprint.corrected, misprint.seed)
+    lines = "\n".join(line.rstrip() for line in text.split("\n"))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 TUTORIAL = blocks(DOCS / "tutorial.rst")
-SEEDED = [block for block in TUTORIAL if block.digest in SEED]
-ADDED = [block for block in TUTORIAL if block.digest not in SEED]
+SEEDED = [block for block in TUTORIAL if digest(block) in SEED]
+ADDED = [block for block in TUTORIAL if digest(block) not in SEED]
 
 
 def block(beginning: str) -> str:
@@ -144,7 +113,7 @@ def namespace() -> dict[str, Any]:
 
 
 def test_the_blocks_are_those_of_the_tutorial_and_in_its_order() -> None:
-    assert tuple(found.digest for found in SEEDED) == SEED
+    assert tuple(digest(found) for found in SEEDED) == SEED
 
 
 def test_the_misprints_are_corrected_and_nothing_else() -> None:
@@ -331,13 +300,13 @@ def test_the_message_types_are_those_of_the_tutorial() -> None:
     assert tuple(getattr(messages, name) for name in names) == messages.ALL_MESSAGE_TYPES
 
 
-# -- README and guide -------------------------------------------------------------
+# -- README and quickstart -------------------------------------------------------------
 
 README = blocks(ROOT / "README.rst")
-GUIDE = blocks(DOCS / "guide.rst")
-PROGRAMS = {found.caption: found for found in GUIDE if found.caption}
+QUICKSTART = blocks(DOCS / "quickstart.rst")
+PROGRAMS = {found.caption: found for found in QUICKSTART if found.caption}
 
-#: what the collector of each program of the guide prints, and the exit code
+#: what the collector of each program of the quickstart prints, and the exit code
 PRINTED = {
     "count.py": (["the 4", "cat 3"], 0),
     "split.py": (["the 4", "cat 3"], 0),
@@ -361,10 +330,10 @@ def typed(page: list[Block], beginning: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "found",
-    [found for found in (*README, *GUIDE) if found.language == "python"],
+    [found for found in (*README, *QUICKSTART) if found.language == "python"],
     ids=lambda found: found.caption,
 )
-def test_each_block_of_the_readme_and_the_guide_is_python(found: Block) -> None:
+def test_each_block_of_the_readme_and_the_quickstart_is_python(found: Block) -> None:
     compile(found.text, found.caption or "<block>", "exec")
 
 
@@ -398,9 +367,9 @@ def test_the_readmes_links_lead_somewhere() -> None:
 
 
 @pytest.fixture
-def guide(command: Command) -> Command:
-    """Do what the guide says before its programs are run."""
-    for line in (*typed(GUIDE, "mkdir"), *typed(GUIDE, "printf")):
+def quickstart(command: Command) -> Command:
+    """Do what the page says before its programs are run."""
+    for line in (*typed(QUICKSTART, "mkdir"), *typed(QUICKSTART, "printf")):
         if "broken" not in line:
             subprocess.run(["sh", "-c", line], cwd=command.folder, check=True)
     for name, program in PROGRAMS.items():
@@ -408,40 +377,40 @@ def guide(command: Command) -> Command:
     return command
 
 
-def test_the_guide_has_these_programs() -> None:
+def test_the_quickstart_has_these_programs() -> None:
     assert list(PROGRAMS) == list(PRINTED)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_each_program_of_the_guide_does_what_the_guide_says(name: str, guide: Command) -> None:
+def test_each_program_of_the_quickstart_does_what_that_says(name: str, quickstart: Command) -> None:
     printed, code = PRINTED[name]
     if name == "failing.py":
-        (line,) = [line for line in typed(GUIDE, "printf") if "broken" in line]
-        subprocess.run(["sh", "-c", line], cwd=guide.folder, check=True)
-    ended, done = guide.run("run", name, "--workers", "2")
+        (line,) = [line for line in typed(QUICKSTART, "printf") if "broken" in line]
+        subprocess.run(["sh", "-c", line], cwd=quickstart.folder, check=True)
+    ended, done = quickstart.run("run", name, "--workers", "2")
     assert ended == code, done.output
     assert [line.partition("] ")[2] for line in done.out] == printed
-    guide.assert_clean()
+    quickstart.assert_clean()
 
 
 @pytest.mark.parametrize("name", ["count.py", "failing.py"])
-def test_the_guide_shows_what_one_sees(name: str, guide: Command) -> None:
-    (shown,) = [found.text.splitlines() for found in GUIDE if f"$ zmqpipeline run {name}" in found.text]
+def test_the_quickstart_shows_what_one_sees(name: str, quickstart: Command) -> None:
+    (shown,) = [found.text.splitlines() for found in QUICKSTART if f"$ zmqpipeline run {name}" in found.text]
     lines = [line for line in shown if line.startswith("zmqpipeline: done")]
     if name == "failing.py":
-        guide.folder.joinpath("texts", "broken.txt").write_bytes(b"\377\376\n")
-    _, done = guide.run(*shlex.split(shown[0])[2:])
+        quickstart.folder.joinpath("texts", "broken.txt").write_bytes(b"\377\376\n")
+    _, done = quickstart.run(*shlex.split(shown[0])[2:])
     assert [without_numbers(done.err[-1])] == [without_numbers(line) for line in lines]
 
 
-def test_the_guides_roles_run_without_the_command(
-    guide: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_quickstarts_roles_run_without_the_command(
+    quickstart: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert folder == guide.folder
+    assert folder == quickstart.folder
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "count", raising=False)
-    (text,) = [found.text for found in GUIDE if found.language == "python" and not found.caption]
-    made = execute(text, {"__name__": "guide"})
+    (text,) = [found.text for found in QUICKSTART if found.language == "python" and not found.caption]
+    made = execute(text, {"__name__": "quickstart"})
     try:
         with ThreadPoolExecutor(2) as threads:
             ended = [threads.submit(made[name]) for name in ("collector", "worker")]
@@ -451,21 +420,3 @@ def test_the_guides_roles_run_without_the_command(
     finally:
         sys.modules.pop("count", None)
     assert capsys.readouterr().out.splitlines() == PRINTED["count.py"][0]
-
-
-def test_the_guides_last_step_runs_on_other_addresses(guide: Command, free_port: Callable[[], int]) -> None:
-    environ = {}
-    for line in typed(GUIDE, "export"):
-        name, _, address = line.removeprefix("export ").partition("=")
-        environ[name] = re.sub(r"10\.0\.0\.1:\d+", lambda _: f"127.0.0.1:{free_port()}", address)
-    assert len(set(environ.values())) == 3
-    lines = [
-        line
-        for kind in ("collector", "distributor", "worker")
-        for line in typed(GUIDE, f"zmqpipeline {kind}")
-    ]
-    assert len(lines) == 3
-    begun = [guide.start(*shlex.split(line.rstrip(" &"))[1:], env=environ) for line in lines]
-    assert [running.finish() for running in begun] == [0, 0, 0], [running.output for running in begun]
-    assert begun[0].out == PRINTED["count.py"][0]
-    guide.assert_clean()

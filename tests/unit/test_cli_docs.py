@@ -47,12 +47,22 @@ def test_every_command_option_and_variable_is_named() -> None:
     assert f"``{jsonlines.OPTION}``" in text
     assert build.JOURNAL in text
     assert "``--journal PATH``" in text
+    assert "``--reload``" in text
     assert access.VARIABLE in text
     assert zmqpipeline.Security.VARIABLE in text
     assert "``--keys FOLDER``" in text
     for name in keys.commands:
         assert f"zmqpipeline keys {name}" in text
     assert all(f"``{level}``" in text for level in logs.LEVELS)
+
+
+def test_every_option_of_doctor_is_named_and_all_that_it_looks_at() -> None:
+    _, _, text = PAGE.read_text(encoding="utf-8").partition("zmqpipeline doctor\n====")
+    text, _, _ = text.partition("zmqpipeline bench\n====")
+    for option in ("--journal PATH", "--keys FOLDER", "--json"):
+        assert option in text
+    for about in ("installation", "file", "roles", "endpoints", "keys", "journal"):
+        assert f"\n{about} " in text
 
 
 def test_what_watches_a_run_is_described() -> None:

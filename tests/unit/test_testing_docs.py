@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import zmqpipeline
-from tests.system.test_tutorial import DOCS, blocks
+from tests.pages import DOCS, blocks
 from zmqpipeline.testing import Event, faults
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
 
 
 def test_the_line_of_the_history_looks_so() -> None:
-    (shown,) = [found.text for found in PAGE if found.language == "text"]
+    shown, *_ = [found.text for found in PAGE if found.language == "text"]
     assert shown == str(Event(0.012, "executed", "SQUARE", 17, "SquareWorker-1")).strip()
 
 

@@ -1,4 +1,4 @@
-"""The examples, the README's program, the guide's and the tutorial's classes, run by zmqpipeline.testing."""
+"""The examples, and the programs of README, quickstart and tutorial, run by zmqpipeline.testing."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_the_readmes_program(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_the_guides_programs(
+def test_the_quickstarts_programs(
     name: str,
     folder: Path,
     load: Callable[[Path], ModuleType],

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import click
 
-from zmqpipeline import __version__, access
-from zmqpipeline.cli import build, exits, jsonlines, logs, roles
+from zmqpipeline import __version__
+from zmqpipeline.cli import build, exits, jsonlines, logs, options, roles
+from zmqpipeline.cli import reload as reloading
 from zmqpipeline.cli import run as running
 from zmqpipeline.cli.dashboard import dashboard
-from zmqpipeline.cli.endpoints import OVERRIDES, Endpoints
+from zmqpipeline.cli.doctor import doctor
+from zmqpipeline.cli.endpoints import Endpoints
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.keys import keys as keys_group
 from zmqpipeline.cli.metrics import metrics
@@ -48,18 +49,6 @@ def group() -> None:
     """
 
 
-def _endpoint_options(command: Any) -> Any:
-    for override in reversed(OVERRIDES.values()):
-        command = click.option(
-            override.option,
-            override.key,
-            multiple=True,
-            metavar=override.metavar,
-            help=f"{override.text} (environment: {override.variable})",
-        )(command)
-    return command
-
-
 @group.command()
 @click.argument("file", metavar="FILE")
 @click.option(
@@ -68,17 +57,9 @@ def _endpoint_options(command: Any) -> Any:
     type=click.IntRange(min=1),
     help="Processes of each worker class; by default one for each core.",
 )
-@_endpoint_options
-@click.option(
-    "--journal",
-    metavar="PATH",
-    help=f"Write the run down there, or go on with the one there (environment: {build.JOURNAL}).",
-)
-@click.option(
-    "--keys",
-    metavar="FOLDER",
-    help=f"The folder with the keys for connections over tcp (environment: {access.VARIABLE}).",
-)
+@options.endpoints
+@options.journal
+@options.keys
 @click.option("--log-level", type=click.Choice(logs.LEVELS), help="What is logged, by default info.")
 @click.option(
     jsonlines.OPTION,
@@ -86,27 +67,33 @@ def _endpoint_options(command: Any) -> Any:
     expose_value=False,  # whoever is to know it knows it before: see __main__.py
     help=f"Write everything on stderr as objects of JSON, one a line (environment: {jsonlines.VARIABLE}).",
 )
-def run(
+@click.option(
+    "--reload", is_flag=True, help="Begin again whenever a file of the program changes (needs watchfiles)."
+)
+def run(  # noqa: PLR0913, PLR0917 - one for each option
     file: str,
     workers: int | None,
     journal: str | None,
     keys: str | None,
     log_level: str | None,
-    **options: tuple[str, ...],
+    reload: bool,
+    **given_endpoints: tuple[str, ...],
 ) -> int:
     """Run every role that FILE declares, each as a process, until the work is done.
 
     A worker that crashes is started again. The first Ctrl-C finishes what is under way, the second
     stops at once, the third kills.
     """
-    given = Endpoints(options, os.environ)
+    given = Endpoints(given_endpoints, os.environ)
     environ = given.environment()
     if journal is not None:
         environ[build.JOURNAL] = journal
     build.use_keys(keys, environ)
     if log_level is not None:
         environ[logs.VARIABLE] = log_level
-    return running.run(file, workers, given.arguments(), environ)
+    if reload:
+        return reloading.run(file, workers, given.arguments(), environ)
+    return running.run(file, workers, given.arguments(), environ).code
 
 
 def _role_command(name: str) -> click.Command:
@@ -126,6 +113,7 @@ def _role_command(name: str) -> click.Command:
 
 
 group.add_command(dashboard)
+group.add_command(doctor)
 group.add_command(keys_group)
 group.add_command(metrics)
 group.add_command(status)

@@ -75,6 +75,8 @@ OVERRIDES = {
 
 #: the command with which the supervisor finds out what a file declares
 PLAN = "_plan"
+#: the command with which ``doctor`` looks at what a file declares
+EXAMINE = "_examine"
 
 #: which of them each role's command takes
 OF_ROLE = {
@@ -91,6 +93,7 @@ OF_ROLE = {
     "service": ("frontend_endpoint", "backend_endpoint"),
     "service-worker": ("endpoint",),
     PLAN: tuple(OVERRIDES),
+    EXAMINE: tuple(OVERRIDES),
 }
 
 

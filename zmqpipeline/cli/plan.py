@@ -79,15 +79,8 @@ def make(program: Program, given: Endpoints) -> Plan:
     for found in (found for several in program.roles.values() for found in several):
         endpoints.apply(given, found)
     plan = Plan()
-    bound = list(_bound(program))
-    distributor = program.one("distributor")
-    if distributor is not None:
-        settings = build.settings(program, distributor, given)
-        if settings.metadata_endpoint is not None:
-            bound.append((settings.metadata_endpoint, "the distributor's metadata"))
-        if settings.monitor_endpoint is not None:
-            bound.append((settings.monitor_endpoint, "the distributor's monitor"))
-    _check_schemes(bound)
+    bound = places(program, given)
+    check_schemes(bound)
     plan.ipc = [
         str(Path(a.target).absolute()) for a, _ in bound if a.scheme == "ipc" and not a.target.startswith("@")
     ]
@@ -101,12 +94,31 @@ def make(program: Program, given: Endpoints) -> Plan:
     values: list[Any] = [found.value for several in program.roles.values() for found in several]
     plan.stop_timeout = max((float(value.stop_timeout) for value in values), default=plan.stop_timeout)
     plan.journal = any(getattr(found.value, "journal", None) for found in program.roles["distributor"])
-    plan.warnings = list(_warnings(program))
+    plan.warnings = list(missing(program))
     return plan
 
 
+def places(program: Program, given: Endpoints) -> list[tuple[EndpointAddress, str]]:
+    """List the addresses that the roles of the file bind, and what each is for.
+
+    Raises
+    ------
+    CommandError
+        if the file does not say where the collector is
+
+    """
+    found = list(_bound(program))
+    distributor = program.one("distributor")
+    if distributor is not None:
+        settings = build.settings(program, distributor, given)
+        if settings.metadata_endpoint is not None:
+            found.append((settings.metadata_endpoint, "the distributor's metadata"))
+        if settings.monitor_endpoint is not None:
+            found.append((settings.monitor_endpoint, "the distributor's monitor"))
+    return found
+
+
 def _bound(program: Program) -> Iterable[tuple[EndpointAddress, str]]:
-    """List the addresses that the roles of the file bind, and what each is for."""
     for task in program.tasks:
         yield task.endpoint, f"the task type {str(task.task_type)!r}"
     for found in program.roles["collector"]:
@@ -117,8 +129,15 @@ def _bound(program: Program) -> Iterable[tuple[EndpointAddress, str]]:
         yield found.value.backend_endpoint, f"{found.name}.backend_endpoint"
 
 
-def _check_schemes(bound: list[tuple[EndpointAddress, str]]) -> None:
-    """Refuse what could never work, and would only wait."""
+def check_schemes(bound: list[tuple[EndpointAddress, str]]) -> None:
+    """Refuse what could never work, and would only wait.
+
+    Raises
+    ------
+    CommandError
+        names the address
+
+    """
     owners: dict[str, str] = {}
     for address, owner in bound:
         if address.scheme == "inproc":
@@ -135,7 +154,8 @@ def _check_schemes(bound: list[tuple[EndpointAddress, str]]) -> None:
             )
 
 
-def _warnings(program: Program) -> Iterable[str]:
+def missing(program: Program) -> Iterable[str]:
+    """Say which roles the file lacks, though others of it need them."""
     tasks = {str(task.task_type) for task in program.tasks}
     workers = {found.task_type for found in program.roles["worker"]}
     if tasks:

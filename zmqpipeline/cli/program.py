@@ -12,7 +12,7 @@ from zmqpipeline import Collector, Distributor, MetaDataWorker, Service, Service
 from zmqpipeline.cli.exits import CommandError, Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
 #: the commands that run one role, and what such a role is called in a sentence
@@ -81,7 +81,7 @@ class Program:
     """
 
     target: str
-    tasks: list[type[Task]] = field(default_factory=list)
+    tasks: list[type[Task[Any, Any]]] = field(default_factory=list)
     roles: dict[str, list[Found]] = field(default_factory=lambda: defaultdict(list))
 
     def pick(self, kind: str, name: str | None) -> Found:
@@ -115,10 +115,9 @@ class Program:
             if there are several
 
         """
-        found = self.roles[kind]
-        if len(found) > 1:
-            raise _wrong(f"{self.target} declares {len(found)} {ROLES[kind]}s, expected one: {_names(found)}")
-        return found[0] if found else None
+        for error in self._too_many(kind):
+            raise error
+        return self.roles[kind][0] if self.roles[kind] else None
 
     def check(self) -> None:
         """Check that the roles can work together.
@@ -129,22 +128,32 @@ class Program:
             if there is no role at all, or more of one than can be
 
         """
+        for error in self.errors():
+            raise error
+
+    def errors(self) -> Iterator[CommandError]:
+        """Find everything for which the roles cannot work together."""
         if not self.tasks and not any(self.roles.values()):
-            raise _wrong(
+            yield _wrong(
                 f"{self.target} declares no role: no Task, Worker, Collector or Service was found in it"
             )
-        self.one("collector")
-        self.one("metadata")
-        self._check_types("Task", [(str(task.task_type), task.__name__) for task in self.tasks])
-        self._check_types("Worker", [(found.task_type, found.name) for found in self.roles["worker"]])
+        yield from self._too_many("collector")
+        yield from self._too_many("metadata")
+        yield from self._shared("Task", [(str(task.task_type), task.__name__) for task in self.tasks])
+        yield from self._shared("Worker", [(found.task_type, found.name) for found in self.roles["worker"]])
 
-    def _check_types(self, word: str, declared: Iterable[tuple[str, str]]) -> None:
+    def _too_many(self, kind: str) -> Iterator[CommandError]:
+        found = self.roles[kind]
+        if len(found) > 1:
+            yield _wrong(f"{self.target} declares {len(found)} {ROLES[kind]}s, expected one: {_names(found)}")
+
+    def _shared(self, word: str, declared: Iterable[tuple[str, str]]) -> Iterator[CommandError]:
         names: dict[str, list[str]] = defaultdict(list)
         for task_type, name in declared:
             names[task_type].append(name)
         for task_type, several in names.items():
             if len(several) > 1:
-                raise _wrong(
+                yield _wrong(
                     f"{self.target} declares {len(several)} {word}s for the task type {task_type!r}, "
                     f"expected one: {', '.join(several)}"
                 )

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from zmqpipeline import Distributor, Statistics, access
 from zmqpipeline.cli import build, exits, jsonlines, loading, logs, plan, program
-from zmqpipeline.cli.endpoints import OF_ROLE, OVERRIDES, PLAN, Endpoints
+from zmqpipeline.cli.endpoints import EXAMINE, OF_ROLE, OVERRIDES, PLAN, Endpoints
 from zmqpipeline.cli.exits import Ending, Exit, trimmed_traceback
 from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.starting import StoppedEarly
@@ -53,8 +53,8 @@ def main(command: str, arguments: list[str]) -> int:
     supervision = Supervision(options.stop_fd, options.status_fd)
     try:
         build.use_keys(options.keys, os.environ)
-        if command == PLAN:
-            _plan(options, supervision)
+        if command in _LOOKS:
+            _LOOKS[command](options, supervision)
             return Exit.DONE
         code = _run(command, options, supervision)
     except StoppedEarly as stopped:
@@ -84,6 +84,19 @@ def _write_lines() -> None:
 def _plan(options: argparse.Namespace, supervision: Supervision) -> None:
     found = program.read(options.file, loading.load(options.file))
     supervision.tell_all("plan", plan=plan.make(found, _given(PLAN, options)).dump())
+
+
+def _examine(options: argparse.Namespace, supervision: Supervision) -> None:
+    from zmqpipeline.doctor import examination  # noqa: PLC0415 - only for this command
+
+    found = program.read(options.file, loading.load(options.file))
+    for finding in examination.findings(found, _given(EXAMINE, options)):
+        supervision.tell_all("finding", finding=finding.as_dict())
+    supervision.tell_all("examined")
+
+
+#: the commands that run nothing
+_LOOKS = {PLAN: _plan, EXAMINE: _examine}
 
 
 def _run(command: str, options: argparse.Namespace, supervision: Supervision) -> int:

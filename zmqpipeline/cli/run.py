@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import os
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from zmqpipeline.cli import build, supervisor
+from zmqpipeline.cli import asking, build, supervisor
 from zmqpipeline.cli.endpoints import PLAN
-from zmqpipeline.cli.exits import CommandError, Exit, described, of_signal
-from zmqpipeline.cli.herd import STATUS, STDERR, Herd
 from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.plan import Plan
-from zmqpipeline.cli.process import Slot, start
-from zmqpipeline.cli.starting import StoppedEarly
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from zmqpipeline.cli.process import Process
+    from zmqpipeline.cli.supervisor import Ended
 
 
-def run(target: str, workers: int | None, options: list[str], environ: Mapping[str, str]) -> int:
+def run(
+    target: str,
+    workers: int | None,
+    options: list[str],
+    environ: Mapping[str, str],
+    has_changed: Callable[[], str] = lambda: "",
+) -> Ended:
     """Run every role of a file.
 
     Parameters
@@ -34,26 +35,26 @@ def run(target: str, workers: int | None, options: list[str], environ: Mapping[s
         the options that give endpoints
     environ
         the environment of the processes, in which they are given as well
-
-    Returns
-    -------
-    int
-        the exit code
+    has_changed
+        asked ten times a second: what has changed, so that the run is to be finished; ``""`` if nothing has
 
     Raises
     ------
     CommandError
         if the file is not one that can be run
+    OutdatedError
+        if something changes while it is loaded
     StoppedEarly
         if a signal comes while it is loaded
 
     """
-    plan = _inspect(target, options, environ)
+    plan = _inspect(target, options, environ, lambda: bool(has_changed()))
     plan.journal = plan.journal or bool(environ.get(build.JOURNAL))
     output = choose(counts=any(kind == "distributor" for kind, _ in plan.roles))
     for warning in plan.warnings:
         output.say(warning, "warning")
-    return supervisor.run(target, plan, usable_cores() if workers is None else workers, environ, output)
+    count = usable_cores() if workers is None else workers
+    return supervisor.run(target, plan, count, environ, output, has_changed)
 
 
 def usable_cores() -> int:
@@ -63,37 +64,16 @@ def usable_cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-def _inspect(target: str, options: list[str], environ: Mapping[str, str]) -> Plan:
+def _inspect(
+    target: str, options: list[str], environ: Mapping[str, str], is_outdated: Callable[[], bool]
+) -> Plan:
     """Find out what a file declares."""
-    output = choose(counts=False)
     plans: list[Plan] = []
 
-    def on_line(process: Process, kind: int, line: bytes) -> None:
-        if kind == STATUS:
-            event = process.note(line)
-            if event["event"] == "plan":
-                plans.append(Plan.parse(event["plan"]))
-        elif kind == STDERR:
-            # what is printed on stdout will be printed again by each role
-            output.details(line)
+    def on_event(event: dict[str, Any]) -> bool:
+        if event["event"] == "plan":
+            plans.append(Plan.parse(event["plan"]))
+        return bool(plans)
 
-    herd = Herd(on_line)
-    with herd.signals():
-        try:
-            process = start(Slot(PLAN, target), options, [target], environ)
-            herd.add(process)
-            while herd.alive:
-                herd.wait(1.0)
-                for number in herd.take_signals():
-                    raise StoppedEarly(of_signal(number))
-        finally:
-            herd.end(time.monotonic())
-    for number in herd.take_signals():  # one that came behind the last look
-        raise StoppedEarly(of_signal(number))
-    if plans:
-        return plans[0]
-    if process.error is not None:
-        code, sentence = process.error
-        raise CommandError(sentence, Exit(code))
-    how = described(process.popen.returncode)
-    raise CommandError(f"{target} ends the process that loads it ({how})", Exit.WRONG_FILE)
+    asking.ask(PLAN, target, options, environ, on_event, is_outdated)
+    return plans[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zmqpipeline import Statistics
 from zmqpipeline.cli import leftovers, policy
@@ -15,7 +15,7 @@ from zmqpipeline.cli.process import Process, Slot, start
 from zmqpipeline.cli.summary import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from zmqpipeline.cli.plan import Plan
 
@@ -52,11 +52,20 @@ class Supervisor:
         reads the processes
     output
         where everything is written
+    has_changed
+        tells what of the program has changed, so that this run is to be finished; ``""`` if nothing has
 
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one for each thing that a run is made of
-        self, target: str, plan: Plan, workers: int, environ: Mapping[str, str], herd: Herd, output: Output
+        self,
+        target: str,
+        plan: Plan,
+        workers: int,
+        environ: Mapping[str, str],
+        herd: Herd,
+        output: Output,
+        has_changed: Callable[[], str] = lambda: "",
     ) -> None:
         self._target = target
         self._plan = plan
@@ -65,7 +74,10 @@ class Supervisor:
         self._output = output
         self._statistics = NOTHING
         self._restarts = 0
-        self._signal: int | None = None
+        self._has_changed = has_changed
+        self._changed = ""
+        #: the first signal
+        self.signal: int | None = None
         self._urgency = 0
         self._failure: policy.Fail | None = None
         self._stopping_since: float | None = None
@@ -88,6 +100,7 @@ class Supervisor:
             while self._herd.alive or self._due:
                 now = time.monotonic()
                 self._heed_signals(now)
+                self._heed_changes(now)
                 self._start_due(now)
                 self._look_for_end(now)
                 self._press(now)
@@ -201,11 +214,11 @@ class Supervisor:
 
     @property
     def _stopping(self) -> bool:
-        return self._signal is not None or self._failure is not None
+        return self.signal is not None or self._failure is not None or bool(self._changed)
 
     def _heed_signals(self, now: float) -> None:
         for number in self._herd.take_signals():
-            self._signal = self._signal or number
+            self.signal = self.signal or number
             self._urgency += 1
             name = signal.Signals(number).name
             if self._urgency == 1:
@@ -221,6 +234,12 @@ class Supervisor:
                 self._output.say(f"{name}: killing")
                 for process in self._herd.alive:
                     process.kill(now)
+
+    def _heed_changes(self, now: float) -> None:
+        if not self._stopping and (changed := self._has_changed()):
+            self._changed = changed
+            self._output.say(f"{changed}: finishing what is under way, to begin again")
+            self._stop(now)
 
     def _stop(self, now: float) -> None:
         """Tell the processes to finish what is under way; the collector when nothing can come any more."""
@@ -254,15 +273,29 @@ class Supervisor:
             self._output.say(
                 summary(self._statistics, seconds, stopped=self._stopping, restarts=self._restarts)
             )
-        if self._signal is not None:
-            return of_signal(self._signal)
+        if self.signal is not None:
+            return of_signal(self.signal)
         if self._failure is not None:
             return self._failure.code
         return Exit.TASKS_FAILED if self._tasks_failed else Exit.DONE
 
 
-def run(target: str, plan: Plan, workers: int, environ: Mapping[str, str], output: Output) -> int:
-    """Run a file; return the exit code.
+class Ended(NamedTuple):
+    """How a run has ended."""
+
+    code: int  #: the exit code
+    signal: int | None  #: the signal that has come, if one has
+
+
+def run(  # noqa: PLR0913, PLR0917 - one for each thing that a run is made of
+    target: str,
+    plan: Plan,
+    workers: int,
+    environ: Mapping[str, str],
+    output: Output,
+    has_changed: Callable[[], str] = lambda: "",
+) -> Ended:
+    """Run a file.
 
     Parameters
     ----------
@@ -276,6 +309,8 @@ def run(target: str, plan: Plan, workers: int, environ: Mapping[str, str], outpu
         the environment of the processes
     output
         where everything is written
+    has_changed
+        tells what of the program has changed, so that the run is to be finished; ``""`` if nothing has
 
     """
     supervisor: list[Supervisor] = []
@@ -284,6 +319,8 @@ def run(target: str, plan: Plan, workers: int, environ: Mapping[str, str], outpu
         supervisor[0].on_line(process, kind, line)
 
     herd = Herd(on_line)
-    supervisor.append(Supervisor(target, plan, workers, environ, herd, output))
+    supervisor.append(Supervisor(target, plan, workers, environ, herd, output, has_changed))
     with herd.signals():
-        return supervisor[0].run()
+        code = supervisor[0].run()
+    late = herd.take_signals()  # those that came behind the last look
+    return Ended(code, next(iter(late), supervisor[0].signal))

@@ -37,8 +37,8 @@ class DistributorSeat:
     def __init__(
         self,
         network: Network,
-        tasks: dict[str, Task],
-        again: Callable[[], dict[str, Task]],
+        tasks: dict[str, Task[Any, Any]],
+        again: Callable[[], dict[str, Task[Any, Any]]],
         metadata: dict[str, Any],
     ) -> None:
         self._network = network

@@ -61,7 +61,7 @@ class Hands:
 
     """
 
-    def __init__(self, worker: Worker, who: str) -> None:
+    def __init__(self, worker: Worker[Any, Any], who: str) -> None:
         if not isinstance(worker, SingleThreadedWorker | MultiThreadedWorker | AsyncWorker):
             raise DeclarationError(
                 f"workers contains {worker!r}, "

@@ -60,7 +60,11 @@ class Hub:
     """
 
     def __init__(
-        self, network: Network, tasks: dict[str, Task], metadata: dict[str, Any], journal: Notebook | None
+        self,
+        network: Network,
+        tasks: dict[str, Task[Any, Any]],
+        metadata: dict[str, Any],
+        journal: Notebook | None,
     ) -> None:
         self._network = network
         self._moved = False

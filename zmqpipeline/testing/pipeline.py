@@ -61,19 +61,21 @@ class Pipeline(Generic[C]):
 
     def __init__(  # noqa: PLR0913 - the roles of a program, and two limits
         self,
-        tasks: Iterable[type[Task] | Task],
-        workers: Iterable[Worker | Callable[[], Worker]],
+        tasks: Iterable[type[Task[Any, Any]] | Task[Any, Any]],
+        workers: Iterable[Worker[Any, Any] | Callable[[], Worker[Any, Any]]],
         collector: C | Callable[[], C],
         *,
         n_workers: int = 1,
-        metadata: dict[str, Any] | type[MetaDataWorker] | MetaDataWorker | None = None,
+        metadata: dict[str, Any] | type[MetaDataWorker[Any]] | MetaDataWorker[Any] | None = None,
         max_steps: int = 200_000,
         max_time: float = 3600.0,
     ) -> None:
         if type(n_workers) is not int or n_workers < 1:
             raise DeclarationError(f"n_workers is {n_workers!r}, expected a number from 1")
         self._tasks = list(tasks)
-        self._workers: list[Maker[Worker]] = [_maker(entry, Worker, "workers contains") for entry in workers]
+        self._workers: list[Maker[Worker[Any, Any]]] = [
+            _maker(entry, Worker, "workers contains") for entry in workers
+        ]
         self._collector: Maker[C] = _maker(collector, Collector, "collector is")
         self._n_workers = n_workers
         self._metadata = metadata
@@ -142,7 +144,7 @@ class Pipeline(Generic[C]):
             self._check_fault(fault, tasks)
         return Simulation(self._plan(tasks, metadata, collector), faults).run()
 
-    def _plan(self, tasks: dict[str, Task], metadata: dict[str, Any], collector: C) -> Plan[C]:
+    def _plan(self, tasks: dict[str, Task[Any, Any]], metadata: dict[str, Any], collector: C) -> Plan[C]:
         """Put together who takes part in a run; the first collector is made already, for its addresses."""
         made = [collector]
         return Plan(
@@ -156,7 +158,7 @@ class Pipeline(Generic[C]):
             self._max_time,
         )
 
-    def _check_fault(self, fault: Fault, tasks: dict[str, Task]) -> None:
+    def _check_fault(self, fault: Fault, tasks: dict[str, Task[Any, Any]]) -> None:
         """Refuse a fault that cannot happen."""
         if not isinstance(fault, Fault):
             raise DeclarationError(f"run got {fault!r}, expected what a function of testing.faults makes")
@@ -198,7 +200,9 @@ def _wrong(where: str, found: Any, base: type) -> str:
     return f"{where} {found!r}, expected a {name} class, a function that makes a {name}, or a {name}"
 
 
-def _made_metadata(source: dict[str, Any] | type[MetaDataWorker] | MetaDataWorker | None) -> dict[str, Any]:
+def _made_metadata(
+    source: dict[str, Any] | type[MetaDataWorker[Any]] | MetaDataWorker[Any] | None,
+) -> dict[str, Any]:
     """Make the metadata as everybody will get it: packed and unpacked."""
     if source is None:
         return {}
@@ -213,7 +217,7 @@ def _made_metadata(source: dict[str, Any] | type[MetaDataWorker] | MetaDataWorke
     return metadata
 
 
-def _made_tasks(given: list[Any], collector: Collector) -> dict[str, Task]:
+def _made_tasks(given: list[Any], collector: Collector[Any]) -> dict[str, Task[Any, Any]]:
     """Let a distributor make the tasks, and say whatever it has to say about them."""
     for task in given:
         if isinstance(task, Task) and (task.received_init_signal or task.n_sent):
@@ -233,7 +237,9 @@ def _made_tasks(given: list[Any], collector: Collector) -> dict[str, Task]:
     return tasks
 
 
-def _check_worker(worker: Worker, tasks: dict[str, Task], collector: Collector) -> None:
+def _check_worker(
+    worker: Worker[Any, Any], tasks: dict[str, Task[Any, Any]], collector: Collector[Any]
+) -> None:
     """Refuse a worker that would wait for ever."""
     name = type(worker).__qualname__
     task = tasks.get(worker.task_type)
@@ -266,5 +272,5 @@ def _meets(bound: EndpointAddress, connected: EndpointAddress) -> bool:
     return port == other_port and (host not in _LOOPBACK or other in {*_LOOPBACK, "*"})
 
 
-def _names(tasks: dict[str, Task]) -> str:
+def _names(tasks: dict[str, Task[Any, Any]]) -> str:
     return ", ".join(repr(str(name)) for name in tasks) or "none"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from zmqpipeline.collector import Collector
-
 if TYPE_CHECKING:
+    from zmqpipeline.collector import Collector
     from zmqpipeline.task import Task
     from zmqpipeline.worker import Worker
 
 #: the program's collector
-C = TypeVar("C", bound=Collector)
+C = TypeVar("C", bound="Collector[Any]")
 
 
 class Event(NamedTuple):
@@ -82,8 +81,8 @@ class Result(Generic[C]):
     duplicates: int = 0
     duration: float = 0.0
     collectors: list[C] = field(default_factory=list)
-    workers: list[Worker] = field(default_factory=list)
-    tasks: dict[str, Task] = field(default_factory=dict)
+    workers: list[Worker[Any, Any]] = field(default_factory=list)
+    tasks: dict[str, Task[Any, Any]] = field(default_factory=dict)
     history: list[Event] = field(default_factory=list)
 
     @property

@@ -50,12 +50,12 @@ class Plan(Generic[C]):
 
     """
 
-    tasks: dict[str, Task]
-    again: Callable[[], dict[str, Task]]
+    tasks: dict[str, Task[Any, Any]]
+    again: Callable[[], dict[str, Task[Any, Any]]]
     metadata: dict[str, Any]
     collector: Maker[C]
-    workers: Sequence[Maker[Worker]]
-    check: Callable[[Worker], None]
+    workers: Sequence[Maker[Worker[Any, Any]]]
+    check: Callable[[Worker[Any, Any]], None]
     max_steps: int
     max_time: float
 

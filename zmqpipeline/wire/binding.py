@@ -113,7 +113,7 @@ def bind(socket: zmq.Socket[Any], address: str) -> Binding:
     endpoint = endpoint_binding(checked)
     if checked.scheme == "ipc":
         # libzmq deletes a file of that name before it binds the abstract one.
-        _refuse_what_is_no_socket(checked)
+        refuse_what_is_no_socket(checked)
     if "[" in endpoint:
         socket.ipv6 = True
     _bind(socket, checked, endpoint)
@@ -124,7 +124,7 @@ def _bind(socket: zmq.Socket[Any], address: EndpointAddress, endpoint: str) -> N
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
-        raise _bind_error(address, error.errno or 0, str(error)) from error
+        raise bind_error(address, error.errno or 0, str(error)) from error
 
 
 def _last_endpoint(socket: zmq.Socket[Any]) -> str:
@@ -136,8 +136,8 @@ def _bind_file(socket: zmq.Socket[Any], address: EndpointAddress) -> Binding:
     """Bind an ipc path, under its lock and where nothing stands that is alive."""
     file = _SocketFile(address)
     try:
-        _refuse_what_is_no_socket(address)
-        _refuse_what_is_alive(address)
+        refuse_what_is_no_socket(address)
+        refuse_what_is_alive(address)
         with _umask_lock:
             umask = os.umask(0o077)
             try:
@@ -203,7 +203,7 @@ def _take_lock(address: EndpointAddress, path: Path) -> IO[str]:
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise _bind_error(address, error.errno or 0, str(error)) from error
+            raise bind_error(address, error.errno or 0, str(error)) from error
         lock = os.fdopen(fd, "r+", encoding="ascii", errors="replace")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -216,16 +216,14 @@ def _take_lock(address: EndpointAddress, path: Path) -> IO[str]:
         except BlockingIOError as error:
             with lock:
                 holder = lock.read(20).strip()
-            raise _in_use(
-                address, f"process {holder}" if holder.isdecimal() else "another process"
-            ) from error
+            raise in_use(address, f"process {holder}" if holder.isdecimal() else "another process") from error
         except OSError as error:
             lock.close()
-            raise _bind_error(address, error.errno or 0, str(error)) from error
+            raise bind_error(address, error.errno or 0, str(error)) from error
         lock.close()
 
 
-def _refuse_what_is_no_socket(address: EndpointAddress) -> None:
+def refuse_what_is_no_socket(address: EndpointAddress) -> None:
     """Raise if something stands at the path that libzmq would delete though it is no socket."""
     try:
         mode = Path(address.target).lstat().st_mode
@@ -240,7 +238,7 @@ def _refuse_what_is_no_socket(address: EndpointAddress) -> None:
         raise error
 
 
-def _refuse_what_is_alive(address: EndpointAddress) -> None:
+def refuse_what_is_alive(address: EndpointAddress) -> None:
     """Raise if somebody listens at the path, who may be no role of this library and know no lock."""
     with plain.socket(plain.AF_UNIX, plain.SOCK_STREAM) as probe:
         probe.settimeout(PROBE_TIMEOUT)
@@ -249,14 +247,15 @@ def _refuse_what_is_alive(address: EndpointAddress) -> None:
         except (FileNotFoundError, ConnectionRefusedError):
             return  # nothing there, or a dead process left it
         except PermissionError as error:
-            raise _bind_error(address, errno.EACCES, str(error)) from error
+            raise bind_error(address, errno.EACCES, str(error)) from error
         except OSError as error:
             # Too busy to answer, or a socket of another kind: alive.
-            raise _in_use(address, "another process") from error
-    raise _in_use(address, "another process")
+            raise in_use(address, "another process") from error
+    raise in_use(address, "another process")
 
 
-def _in_use(address: EndpointAddress, holder: str) -> BindError:
+def in_use(address: EndpointAddress, holder: str) -> BindError:
+    """Say who has an address."""
     error = BindError(
         f"cannot bind {str(address)!r}: {holder} has bound it; end that one or choose another address"
     )
@@ -264,7 +263,7 @@ def _in_use(address: EndpointAddress, holder: str) -> BindError:
     return error
 
 
-def _bind_error(address: EndpointAddress, number: int, otherwise: str) -> BindError:
+def bind_error(address: EndpointAddress, number: int, otherwise: str) -> BindError:
     """Say in one sentence what is wrong with which address, and what to do."""
     advice = _ADVICE.get(number, otherwise)
     if number == errno.EACCES and address.scheme == "tcp":

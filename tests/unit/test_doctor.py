@@ -1,0 +1,144 @@
+"""What the doctor decides without a program: versions, who meets whom, whose address it is."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import resource
+import socket
+from typing import Any
+
+import pytest
+import zmq
+
+from zmqpipeline import EndpointAddress
+from zmqpipeline.doctor import installation, network, reach, wiring
+from zmqpipeline.doctor.finding import PROBLEM, WARNING
+
+
+@pytest.mark.parametrize(
+    ("version", "least", "older"),
+    [
+        ("25.9.1", "26.0", True),
+        ("26.0", "26.0", False),
+        ("26", "26.0", False),
+        ("26.0.0rc1", "26.0", False),
+        ("26.10", "26.9", False),
+        ("1.0.4", "1.0.5", True),
+        ("unknown", "1.0", True),
+    ],
+)
+def test_which_version_is_older(version: str, least: str, older: bool) -> None:
+    assert installation.is_older(version, least) is older
+
+
+def test_this_installation_has_all_that_is_needed() -> None:
+    assert [found.sentence for found in installation.findings() if found.level == PROBLEM] == []
+
+
+def test_what_is_too_old_is_a_problem_with_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        installation, "_least", lambda: {"pyzmq": "999.1", "msgpack": "0.1", "python": "99.0"}
+    )
+    told = [(found.sentence, found.code) for found in installation.findings() if found.level == PROBLEM]
+    assert [sentence.partition(" is too old, ")[2] for sentence, _ in told] == [
+        "99.0 or newer is needed: make a virtual environment with a newer one",
+        '999.1 or newer is needed: pip install "pyzmq>=999.1"',
+    ]
+    assert {code for _, code in told} == {9}
+
+
+def test_another_copy_than_the_installed_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "0.0.1")
+    told = [found.sentence for found in installation.findings() if found.level == WARNING]
+    assert any("and 0.0.1 is installed: install it again" in sentence for sentence in told)
+
+
+def test_what_is_not_installed_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    monkeypatch.setattr(importlib.metadata, "metadata", missing)
+    told = list(installation.findings())
+    assert "not installed" in told[0].sentence
+    assert not [found for found in told if found.level == PROBLEM]
+
+
+def test_an_old_libzmq_without_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zmq, "zmq_version", lambda: "4.2.5")
+    monkeypatch.setattr(zmq, "has", lambda _: False)
+    told = {found.level: found.sentence for found in installation.findings()}
+    assert told[PROBLEM] == "libzmq 4.2.5 is too old, 4.3 or newer is needed: install pyzmq from its wheel"
+    assert told[WARNING].startswith("there can be no keys: this build of libzmq has no CURVE: install pyzmq")
+
+
+def test_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
+    told = [found.sentence for found in installation.findings() if found.level == WARNING]
+    assert any(sentence.startswith("a process may open 256 files at most") for sentence in told)
+
+
+@pytest.mark.parametrize(
+    ("bound", "connected", "meets"),
+    [
+        ("tcp://*:1", "tcp://10.0.0.1:1", True),
+        ("tcp://10.0.0.1:1", "tcp://name:1", True),
+        ("tcp://*:1", "tcp://*:1", True),
+        ("tcp://*:1", "tcp://10.0.0.1:2", False),
+        ("tcp://*:1", "tcp://[::1]:1", False),
+        ("tcp://[::]:1", "tcp://[::1]:1", True),
+        ("tcp://[::]:1", "tcp://10.0.0.1:1", True),
+        ("tcp://localhost:1", "tcp://127.0.0.1:1", True),
+        ("tcp://localhost:1", "tcp://*:1", True),
+        ("tcp://localhost:1", "tcp://10.0.0.1:1", False),
+        ("tcp://[::1]:1", "tcp://localhost:1", False),
+        ("tcp://localhost:1", "ipc://s.ipc", False),
+        ("ipc://s.ipc", "ipc://./s.ipc", True),
+        ("ipc://s.ipc", "ipc://t.ipc", False),
+        ("ipc://@s", "ipc://@s", True),
+        ("ipc://@s", "ipc://s", False),
+        ("inproc://s", "inproc://s", True),
+    ],
+)
+def test_who_meets_whom(bound: str, connected: str, meets: bool) -> None:
+    assert wiring.meets(EndpointAddress(bound), EndpointAddress(connected)) is meets
+
+
+@pytest.mark.parametrize("resolved", ["127.0.0.1", "192.0.2.1"])
+def test_a_host_is_this_one_if_it_has_the_address(monkeypatch: pytest.MonkeyPatch, resolved: str) -> None:
+    def resolve(host: str, *_args: Any, **_kwargs: Any) -> list[Any]:
+        assert host == "this-or-another"
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (resolved, 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert network.is_here(EndpointAddress("tcp://this-or-another:1")) is (resolved == "127.0.0.1")
+
+
+@pytest.mark.parametrize("address", ["tcp://*:1", "tcp://[::]:1", "tcp://localhost:1", "ipc://s", "ipc://@s"])
+def test_what_is_always_here(address: str) -> None:
+    assert network.is_here(EndpointAddress(address))
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            socket.gaierror(-2, "Name or service not known"),
+            "{}: the name of the host cannot be resolved (Name",
+        ),
+        (TimeoutError("timed out"), "{} does not answer within 3 s: see that the host is up"),
+        (OSError(101, "Network is unreachable"), "{} cannot be reached (Network is unreachable): correct"),
+        (ConnectionRefusedError(111, "refused"), "nobody listens at {}: start the collector, or correct"),
+    ],
+)
+def test_why_somebody_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, sentence: str
+) -> None:
+    def fail(*_args: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", fail)
+    address = EndpointAddress("tcp://elsewhere:1")
+    (found,) = reach.findings(address, "the collector", [])
+    assert (found.level, found.code) == (PROBLEM, 7)
+    assert found.sentence.startswith(sentence.format(address))

@@ -1,0 +1,208 @@
+"""``zmqpipeline run --reload``: finishes a run when a file of its program changes, and begins again."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zmqpipeline.cli import exits
+from zmqpipeline.cli import run as running
+from zmqpipeline.cli.asking import OutdatedError
+from zmqpipeline.cli.exits import CommandError, Exit, of_signal, say
+from zmqpipeline.cli.starting import StoppedEarly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+#: what is in these folders is no program that is being written
+_IGNORED = frozenset(("__pycache__", "node_modules", "site-packages", "venv"))
+#: so often it is looked whether the command ends, in milliseconds
+_LOOK = 100
+
+
+class StoppedWaiting(StoppedEarly):
+    """Raised by a signal while nothing runs."""
+
+    @property
+    def sentence(self) -> str:
+        """What a person is told."""
+        name = signal.Signals(int(self.code or 0) - 128).name
+        return f"stopped by {name} while it waited for a change"
+
+
+def run(target: str, workers: int | None, options: list[str], environ: Mapping[str, str]) -> int:
+    """Run every role of a file, and all of them again with each change.
+
+    Parameters
+    ----------
+    target, workers, options, environ
+        see :func:`zmqpipeline.cli.run.run`
+
+    Returns
+    -------
+    int
+        the exit code, once a signal has come
+
+    Raises
+    ------
+    CommandError
+        if watchfiles is missing, or the folder cannot be watched
+    StoppedEarly
+        if a signal comes while nothing runs
+
+    """
+    # bytecode is known by the second in which its source was written: two changes in one would be the same
+    without_bytecode = {**environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    with Watcher(folder_of(target)) as watcher:
+        while True:
+            watcher.forget()
+            try:
+                ended = running.run(target, workers, options, without_bytecode, watcher.has_changed)
+            except OutdatedError:
+                continue
+            except CommandError as error:
+                exits.report(exits.of_exception(error, "zmqpipeline"))
+            else:
+                if ended.signal is not None:
+                    return of_signal(ended.signal)
+            watcher.wait()
+
+
+def folder_of(target: str) -> Path:
+    """Tell which folder is watched: that of the file, or of modules the working directory.
+
+    Raises
+    ------
+    CommandError
+        if there is no such folder, and so no file
+
+    """
+    path = Path(target)
+    is_file = path.suffix == ".py" or "/" in target or path.exists()
+    folder = path.resolve().parent if is_file else Path.cwd()
+    if not folder.is_dir():
+        raise CommandError(f"there is no file {target}", Exit.WRONG_FILE)
+    return folder
+
+
+class Watcher:
+    """Watches the Python files of a folder, and of those in it, in a thread.
+
+    Parameters
+    ----------
+    folder
+        which one
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._names: list[str] = []
+        self._error: Exception | None = None
+        self._is_watching = threading.Event()
+        self._news = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(
+            target=self._watch, args=(_watch_function(),), name="reload", daemon=True
+        )
+
+    def has_changed(self) -> str:
+        """Say what has changed since :meth:`forget`; ``""`` if nothing has."""
+        self._check()
+        with self._lock:
+            if not self._names:
+                return ""
+            first, *others = self._names
+        return f"{first}{f' and {len(others)} more' if others else ''} {'have' if others else 'has'} changed"
+
+    def forget(self) -> None:
+        """Forget what has changed so far: what begins now finds it all."""
+        with self._lock:
+            self._news.clear()
+            self._names = []
+
+    def wait(self) -> None:
+        """Say that this is waited for, and wait until something changes.
+
+        Raises
+        ------
+        StoppedWaiting
+            if a signal comes first
+
+        """
+        try:
+            if not self.has_changed():
+                say(f"waiting for a change in {self.folder}; Ctrl-C ends")
+                self._news.wait()
+        except StoppedEarly as stopped:
+            raise StoppedWaiting(stopped.code) from None
+        self._check()
+
+    def is_of_program(self, _change: object, path: str) -> bool:
+        """Tell whether a change of a file counts."""
+        changed = Path(path)
+        folders = changed.relative_to(self.folder).parts[:-1] if changed.is_relative_to(self.folder) else ()
+        hidden = any(name in _IGNORED or name.startswith(".") for name in folders)
+        return changed.suffix == ".py" and not changed.name.startswith(".") and not hidden
+
+    def _watch(self, watch: Callable[..., Generator[Iterable[tuple[object, str]], None, None]]) -> None:
+        try:
+            # a turn without news shows that it has begun
+            for changes in watch(
+                self.folder,
+                watch_filter=self.is_of_program,
+                stop_event=self._ended,
+                rust_timeout=_LOOK,
+                yield_on_timeout=True,
+                raise_interrupt=False,
+            ):
+                self._is_watching.set()
+                names = {str(Path(path).relative_to(self.folder)) for _, path in changes}
+                if names:
+                    self._note(names)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is watched any more
+            self._error = error
+        finally:
+            self._is_watching.set()
+            self._news.set()
+
+    def _note(self, names: set[str]) -> None:
+        with self._lock:
+            self._names = sorted(names.union(self._names))
+            self._news.set()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise CommandError(
+                f"the folder {self.folder} cannot be watched ({self._error}): run it without --reload, or "
+                f"move the program to a folder of its own",
+                Exit.USAGE,
+            )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._is_watching.wait()
+        self._check()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
+def _watch_function() -> Callable[..., Generator[Iterable[tuple[object, str]], None, None]]:
+    try:
+        from watchfiles import watch  # noqa: PLC0415 - only for --reload
+    except ImportError as error:
+        raise CommandError(
+            '--reload needs watchfiles: pip install "zmqpipeline[reload]"', Exit.MISSING_EXTRA
+        ) from error
+    return watch

@@ -1,0 +1,1 @@
+"""Looks for what would keep a program from working, before it runs."""

@@ -1,0 +1,99 @@
+"""Which addresses are this host's, and who is at them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zmqpipeline.errors import BindError
+from zmqpipeline.security import is_open
+from zmqpipeline.wire import bindable, greeting
+
+if TYPE_CHECKING:
+    from zmqpipeline import EndpointAddress
+
+#: the state of a socket that listens, in /proc/net/tcp
+_LISTENS = "0A"
+_LONGEST_COMMAND = 100
+
+
+def is_here(address: EndpointAddress) -> bool:
+    """Tell whether an address is one of this host.
+
+    Raises
+    ------
+    OSError
+        if its name cannot be resolved
+
+    """
+    host = address.target.rpartition(":")[0].strip("[]")
+    if address.scheme != "tcp" or host in {"*", "::"} or not is_open(address):
+        return True
+    found = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)
+    return any(_is_own(family, name) for family, _, _, _, name in found)
+
+
+def _is_own(family: int, name: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]) -> bool:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(name)
+        except OSError:
+            return False
+    return True
+
+
+def who_has(address: EndpointAddress) -> str:
+    """Say what is known of who has bound an address here."""
+    parts: list[str] = []
+    pid = _owner(address)
+    if pid:
+        parts.append(f"process {pid} is {command}" if (command := _command(pid)) else f"it is process {pid}")
+    try:
+        found = greeting.ask(address)
+    except OSError:
+        parts.append("nobody answers there")
+    else:
+        what = "no ZeroMQ socket" if found is None else f"a ZeroMQ socket {found.keyed}"
+        parts.append(f"what answers there is {what}")
+    return "; ".join(parts)
+
+
+def _owner(address: EndpointAddress) -> int:
+    """Find the process that has bound an address; 0 if that cannot be told."""
+    with suppress(OSError, BindError):
+        if address.scheme == "tcp":
+            return _listener(int(address.target.rpartition(":")[2]))
+        if not address.target.startswith("@"):
+            return bindable.holder_of(address) or 0
+    return 0
+
+
+def _listener(port: int) -> int:
+    """Find the process that listens on a port, as far as the system shows it to this user (Linux)."""
+    tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+    links = {f"socket:[{inode}]" for table in tables for inode in _inodes(table, port)}
+    for folder in Path("/proc").iterdir() if links else ():
+        if folder.name.isdigit():
+            with suppress(OSError):
+                if any(os.readlink(entry) in links for entry in folder.joinpath("fd").iterdir()):  # noqa: PTH115
+                    return int(folder.name)
+    return 0
+
+
+def _inodes(table: Path, port: int) -> list[str]:
+    with suppress(OSError):
+        rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()[1:]]
+        return [row[9] for row in rows if row[3] == _LISTENS and int(row[1].rpartition(":")[2], 16) == port]
+    return []
+
+
+def _command(pid: int) -> str:
+    with suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        text = b" ".join(words).decode("utf-8", "backslashreplace")
+        if text:
+            return text if len(text) <= _LONGEST_COMMAND else f"{text[:_LONGEST_COMMAND]}..."
+    return ""
