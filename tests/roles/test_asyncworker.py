@@ -384,6 +384,27 @@ def test_a_coroutine_that_blocks_the_loop_is_noticed_and_the_worker_lives(
     assert caplog.text.count("the event loop has stood still") == 1
 
 
+def test_a_worker_in_a_thread_whose_loop_was_blocked_beyond_the_time_limit_works_on() -> None:
+    pipeline = Pipeline()
+    pipeline.task("BACK", 2000, time_limit=0.2, max_attempts=1)
+    go, stuck = threading.Event(), Event()
+
+    async def do(_self: Any, data: Data) -> Data:
+        if data["i"] == 1000:
+            stuck.set()
+            assert go.wait(GUARD)
+        return {"r": data["i"]}
+
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    with running(keeper, distributor, of(pipeline, "BACK", do, n_concurrent=1)()) as roles:
+        stuck.wait()
+        eventually(lambda: distributor.failures == 1)
+        go.set()
+        roles.join()
+    assert keeper.numbers("BACK") == [number for number in range(2000) if number != 1000]
+    assert [data for _, data, _ in keeper.failures] == [{"i": 1000}]
+
+
 # -- stopping ------------------------------------------------------------------------
 
 
