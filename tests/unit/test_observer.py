@@ -157,6 +157,20 @@ def test_the_collector_from_its_coming_to_its_goodbye() -> None:
     assert (watched.look()["collector"] or said)["state"] == "lost"
 
 
+def test_the_last_snapshot_shows_who_has_left_since_the_one_before() -> None:
+    watched = Watched(t=(2, []))
+    watched.case.collector()
+    watched.worker("w")
+    watched.look(1.0)
+    watched.case.ack("t", (0, 2))
+    watched.says("w", "BYE")
+    watched.case.hears("BYE", data={"ended": True, "collected": 2, "queue": 0})
+    told = watched.look(ended=True)
+    assert [(worker["id"], worker["state"]) for worker in told["workers"]] == [("w", "left")]
+    assert told["collector"] is not None
+    assert (told["collector"]["state"], told["collector"]["collected"]) == ("left", 2)
+
+
 def test_failures_are_told_the_newest_first_and_cut() -> None:
     watched = Watched(t=(10, []))
     watched.case.collector()

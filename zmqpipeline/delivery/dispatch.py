@@ -118,6 +118,7 @@ class Dispatch:
             self.collector_report = reported(message.data)
         elif kind == messages.MESSAGE_TYPE_GOODBYE:
             self.collector_ready = False
+            self.collector_report.update(reported(message.data))
             said = message.data if isinstance(message.data, dict) else {}
             self.collector_ended = self._end_sent and said.get("ended") is True
             if self.collector_ended and not self.stopping:

@@ -224,7 +224,8 @@ class Settlement:
 
     def goodbye(self, *, ended: bool) -> Message:
         """Leave, by the distributor's END or without."""
-        return Message(messages.MESSAGE_TYPE_GOODBYE, "", {"ended": ended}, run=self.run, life=self.life)
+        said = {"ended": ended, "collected": self.collected, "queue": self.unconfirmed}
+        return Message(messages.MESSAGE_TYPE_GOODBYE, "", said, run=self.run, life=self.life)
 
     def is_goodbye(self, message: Message) -> bool:
         """Tell whether a message is the distributor's answer to :meth:`goodbye`."""

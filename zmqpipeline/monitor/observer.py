@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections import deque
@@ -64,7 +65,7 @@ class Observer:
         self._run = run
         self._dispatch = dispatch
         self._began = now
-        self._looked_at = -INTERVAL
+        self._looked_at = -math.inf
         self._paces: dict[Any, Pace] = {}
         self._known: dict[bytes, tuple[TaskBook, Peer]] = {}
         self._lost: set[bytes] = set()
@@ -122,6 +123,8 @@ class Observer:
 
         """
         dispatch = self._dispatch
+        if ended:
+            self._looked_at = -math.inf  # whoever has left since the last look is to be seen once more
         self.look(now, wall)
         books = list(dispatch.books.values())
         tasks = [self._task(book) for book in books]

@@ -24,19 +24,15 @@ if TYPE_CHECKING:
     from zmqpipeline.testing.network import Network
     from zmqpipeline.worker import Worker
 
+    _Any = Worker[Any, Any]
+
 #: how long a task takes, in simulated seconds
 TASK_TIME = 0.001
 #: how long it takes until a killed role is there again, in simulated seconds
 RESTART_TIME = 0.5
 
 #: what may happen when a worker begins with a task; the last one leaves the task
-_AT_TASK = (
-    Kind.KILL_WORKER,
-    Kind.FREEZE_WORKER,
-    Kind.DROP_CONNECTION,
-    Kind.DELAY,
-    Kind.RAISE_IN_WORKER,
-)
+_AT_TASK = (Kind.KILL_WORKER, Kind.FREEZE_WORKER, Kind.DROP_CONNECTION, Kind.DELAY, Kind.RAISE_IN_WORKER)
 
 R = TypeVar("R")
 
@@ -119,11 +115,7 @@ class Seat:
     """
 
     def __init__(
-        self,
-        network: Network,
-        maker: Maker[Worker[Any, Any]],
-        number: int,
-        check: Callable[[Worker[Any, Any]], None],
+        self, network: Network, maker: Maker[_Any], number: int, check: Callable[[_Any], None]
     ) -> None:
         self._network = network
         self._maker = maker
@@ -131,7 +123,7 @@ class Seat:
         self._check = check
         self._joined = 0
         self._beat_at = 0.0
-        self.workers: list[Worker[Any, Any]] = []
+        self.workers: list[_Any] = []
         self._start()
 
     @property
