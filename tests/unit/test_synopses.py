@@ -25,7 +25,9 @@ def takes(words: list[str]) -> set[str]:
     for word in words:
         if not isinstance(command, click.Group):
             break
-        command = command.commands[word]
+        found = command.get_command(click.Context(command), word)
+        assert found is not None, f"there is no command {' '.join(words)}"
+        command = found
     return {option for parameter in command.params for option in parameter.opts}
 
 

@@ -12,7 +12,6 @@ import click
 from zmqpipeline.cli import asking, build, options
 from zmqpipeline.cli.endpoints import EXAMINE, Endpoints
 from zmqpipeline.cli.exits import CommandError, Exit, say
-from zmqpipeline.doctor import installation
 from zmqpipeline.doctor.finding import OK, PROBLEM, WARNING, Finding, problem
 
 if TYPE_CHECKING:
@@ -53,6 +52,9 @@ def doctor(
 
 def _findings(file: str, arguments: list[str], environ: Mapping[str, str]) -> Iterator[Finding]:
     """Look at the installation here, and at the file in a process of its own."""
+    # importlib.metadata, which it needs, is slow to import, and nobody else has a use for it
+    from zmqpipeline.doctor import installation  # noqa: PLC0415
+
     yield from installation.findings()
     told: list[Finding] = []
 
