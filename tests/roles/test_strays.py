@@ -147,7 +147,7 @@ def test_a_collector_heeds_only_its_own_run(kind: str, wrong: dict[str, Any], wi
         assert (settlement.run, settlement.unconfirmed) == (RUN, 1)
         peer.say("DATA", **right("DATA", peer))
         peer.say("END", **right("END", peer))
-        assert peer.hears("BYE").data == {"ended": True}
+        assert peer.hears("BYE").data["ended"] is True
         peer.say("BYE", run=RUN, life=peer.life)
         roles.join()
     assert keeper.numbers("T") == [0, 5]
