@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.declarations import Attribute, Method
 from zmqpipeline.delivery.flow import Flow
-from zmqpipeline.eventloop import EventLoop
+from zmqpipeline.eventloop import EventLoop, report
 from zmqpipeline.loopheartbeat import LoopHeartbeat
 from zmqpipeline.stopping import NOW
 from zmqpipeline.typed import In, Out
@@ -126,15 +126,13 @@ class AsyncWorker(Worker[In, Out]):
         if not made:
             return
         assignment, shared = self._assignment, self._shared
-        done = [(one.work, one.result) for one in made if one.error is None]
-        size = self._reporter.deliver(assignment, done, assignment.largest)
-        for one in made:
-            if one.error is not None:
-                self._reporter.fail(assignment, one.work, 0, one.error)
+        size = report(self._reporter, assignment, made)
         shared.backlog = bool(self._results)
-        shared.done += len(made)
-        shared.failed += len(made) - len(done)
-        self._credit.measured(len(made), sum(one.seconds for one in made), size)
+        fresh = [one for one in made if not one.is_late]
+        if fresh:
+            shared.done += len(fresh)
+            shared.failed += sum(one.error is not None for one in fresh)
+            self._credit.measured(len(fresh), sum(one.seconds for one in fresh), size)
         with shared.lock:
             for one in made:
                 assignment.done(one.work)

@@ -16,7 +16,8 @@ from zmqpipeline.wire import serializer
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from zmqpipeline.delivery.assignment import Work
+    from zmqpipeline.delivery.assignment import Assignment, Work
+    from zmqpipeline.reporting import Reporter
 
 #: the worker is told at most so often that something is done, in seconds: it takes all that is there
 _QUIET = 0.001
@@ -31,6 +32,7 @@ class Made(NamedTuple):
     seconds: float  #: how long it took
     result: bytes  #: packed; nothing if it failed
     error: dict[str, Any] | None = None
+    is_late: bool = False  #: whether it had failed before, by its time limit: only its place is free now
 
 
 class Running:
@@ -257,8 +259,9 @@ class EventLoop(threading.Thread):
             if not self._is_filling:
                 self._is_filling = True
                 asyncio.get_running_loop().call_soon(self._fill)
-        if not one.is_over:
-            self._tell(Made(one.work, time.monotonic() - one.began, body, error))
+        seconds = time.monotonic() - one.began
+        made = Made(one.work, seconds, body, error)
+        self._tell(Made(one.work, seconds, b"", is_late=True) if one.is_over else made)
 
     def _answer(self, limit: float | None) -> None:
         """Give a sign of life, and cancel what takes too long."""
@@ -296,6 +299,15 @@ class EventLoop(threading.Thread):
     def _break(self, error: BaseException) -> None:
         self.broken = error
         self._wake()
+
+
+def report(reporter: Reporter, assignment: Assignment, made: list[Made]) -> int:
+    """Send what came of tasks; tell how many bytes of results that were."""
+    done = [(one.work, one.result) for one in made if one.error is None and not one.is_late]
+    for one in made:
+        if one.error is not None:
+            reporter.fail(assignment, one.work, 0, one.error)
+    return reporter.deliver(assignment, done, assignment.largest)
 
 
 def overdue(limit: float) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zmqpipeline.eventloop import overdue
+from zmqpipeline.eventloop import overdue, report
 from zmqpipeline.heartbeat import IDLE_GLANCE, Heartbeat
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class LoopHeartbeat(Heartbeat):
         """Give back what waits: nothing is about to end, so others can have it."""
         shared = self._shared
         with shared.lock:
-            if not shared.assignment.is_busy:
+            if not self._loop.running:
                 return  # whoever ends says that there is room again, so there must be one
             message = shared.assignment.give_back()
             shared.paused = True
@@ -97,9 +97,4 @@ class LoopHeartbeat(Heartbeat):
         return self._silent
 
     def _send_all_done(self) -> None:
-        made = self._loop.made()
-        done = [(one.work, one.result) for one in made if one.error is None]
-        self._reporter.deliver(self._shared.assignment, done, self._shared.assignment.largest)
-        for one in made:
-            if one.error is not None:
-                self._reporter.fail(self._shared.assignment, one.work, 0, one.error)
+        report(self._reporter, self._shared.assignment, self._loop.made())

@@ -187,12 +187,11 @@ def test_tasks_that_are_done_in_any_order_are_each_a_work_of_its_own() -> None:
     assignment = started()
     assignment.receive(batch([(0, 2), (8, 3)]))
     assignment.receive(batch([(20, 1)], number=2, attempt=3))
-    assert not assignment.is_busy
     begun = assignment.next_each(4)
     assert [(work.tasks, work.ids, work.attempt) for work in begun] == [
         ([number], [(number, 1)], 1) for number in (0, 1, 8, 9)
     ]
-    assert (assignment.waiting, assignment.is_busy) == (2, True)
+    assert (assignment.waiting, assignment.is_idle) == (2, False)
     for work in (begun[2], begun[0]):
         assignment.done(work)
     assert sorted(assignment.held()) == [(1, 1), (9, 1), (10, 1), (20, 1)]

@@ -173,11 +173,6 @@ class Assignment:
         return bool(self.work)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether there is something begun."""
-        return bool(self._busy)
-
-    @property
     def waiting(self) -> int:
         """How many tasks there are that were not begun."""
         return self.unprepared + self.ready_to_do
