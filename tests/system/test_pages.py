@@ -89,6 +89,7 @@ def test_a_run_is_watched_as_the_page_says(tmp_path: Path) -> None:
         reader.type(Typed(f"{top.command} &", []))
         reader.type(status)
         assert "COUNT" in reader.begun[-1].output
+        reader.wait_for("... running, ...", reader.begun[1])  # who begins to look behind the end sees nothing
         tmp_path.joinpath("go").touch()
         assert [console.finish() for console in reader.begun] == [0] * 3
         assert "ended, 1 handed out, 1 acknowledged" in reader.begun[1].output
