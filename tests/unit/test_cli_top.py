@@ -55,6 +55,38 @@ def test_a_new_size_is_drawn_at_once_but_not_into_a_picture() -> None:
         assert view.drawn == 1
 
 
+class Interrupted(View):
+    """Gets signals while it is drawn, the first time."""
+
+    def __init__(self, *numbers: signal.Signals) -> None:
+        super().__init__()
+        self._numbers = list(numbers)
+        self.depth = self.deepest = 0
+
+    def draw(self) -> None:
+        super().draw()
+        self.depth += 1
+        self.deepest = max(self.deepest, self.depth)
+        while self._numbers:
+            send(self._numbers.pop())
+        self.depth -= 1
+
+
+def test_a_size_that_changes_while_it_is_drawn_is_drawn_behind_that() -> None:
+    view = Interrupted(signal.SIGWINCH, signal.SIGWINCH)
+    with _Signals(view) as signals:
+        wait_and(signal.SIGWINCH, signals)
+    assert (view.drawn, view.deepest) == (2, 1)
+
+
+def test_a_signal_while_a_new_size_is_drawn_ends_the_waiting_behind_that() -> None:
+    view = Interrupted(signal.SIGTERM)
+    with _Signals(view) as signals:
+        with pytest.raises(_Stopped):
+            wait_and(signal.SIGWINCH, signals)
+        assert (view.drawn, view.depth, signals.number) == (1, 0, signal.SIGTERM)
+
+
 def test_the_handlers_are_given_back() -> None:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGWINCH)
     before = [signal.getsignal(number) for number in numbers]

@@ -58,7 +58,8 @@ def main(command: str, arguments: list[str]) -> int:
             return Exit.DONE
         code = _run(command, options, supervision)
     except StoppedEarly as stopped:
-        exits.say(f"{options.name or command}: {stopped.sentence}")
+        if options.stop_fd is None:  # else whoever has started it says why it was stopped
+            exits.say(f"{options.name or command}: {stopped.sentence}")
         return int(stopped.code or 0)
     except Stopped as stopped:
         return int(stopped.code or 0)

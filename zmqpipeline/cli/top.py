@@ -88,7 +88,7 @@ class _Signals:
     def __init__(self, view: views.Lines) -> None:
         self.number = 0
         self._view = view
-        self._heeded = False
+        self._heeded = self._is_outdated = False
         self._before: dict[int, Any] = {}
 
     @contextlib.contextmanager
@@ -104,12 +104,23 @@ class _Signals:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGWINCH:
-            if self._heeded:
-                self._view.draw()
+            self._draw()
             return
         self.number = self.number or number
         if self._heeded:
             raise _Stopped
+
+    def _draw(self) -> None:
+        """Draw for a new size; if that changes once more meanwhile, then once more."""
+        self._is_outdated = True
+        while self._heeded and self._is_outdated:
+            self._is_outdated = self._heeded = False
+            try:
+                self._view.draw()
+            finally:
+                self._heeded = True
+            if self.number:  # it came while this was drawn
+                raise _Stopped
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGWINCH):
