@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 #: how many good tasks there are at the least; there are more as long as the attack lasts
-COUNT = 12_000
+COUNT = 20_000
 
 #: the run that is attacked: it ends when it has done what it has to, and there is a file named ``over``
 PIPELINE = """
