@@ -95,7 +95,7 @@ def measure_ours(setting: Setting) -> list[Reading]:
 
 
 def _cases(options: Options) -> list[Case]:
-    count, naps = options.count(2000, 200), options.count(10_000, 2000)
+    count, naps = options.count(2000, 200), options.count(20_000, 2000)
     settings = [
         setting
         for transport in options.transports or ("ipc",)
