@@ -458,7 +458,9 @@ def test_journals(command: Command) -> None:
 
 def test_a_terminal_shows_marks_and_folds_sentences(command: Command) -> None:
     command.write("app.py", two_tasks().replace("ipc://ack.ipc", "ipc://collector.ipc"))
-    code, written = on_terminal(command, "doctor", "app.py", env={"TERM": "xterm", "COLUMNS": "60", "NO_COLOR": ""})
+    code, written = on_terminal(
+        command, "doctor", "app.py", env={"TERM": "xterm", "COLUMNS": "60", "NO_COLOR": ""}
+    )
     assert code == 4, written
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "")
     assert "\x1b[1;31m✗" in written
