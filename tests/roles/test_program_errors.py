@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.roles.pipelines import Pipeline, Threaded, eventually, running
+from zmqpipeline.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,19 +43,29 @@ def test_a_task_that_raises_ends_the_distributor(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["init_worker", "init_thread"])
-def test_a_worker_that_cannot_begin_ends_and_another_does_its_tasks(method: str) -> None:
+def test_a_worker_that_cannot_begin_ends_and_another_does_its_tasks(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline = Pipeline()
     pipeline.task("RAISES", 100)
     keeper, distributor = pipeline.keeper(), pipeline.distributor()
     arguments = {"init_worker": lambda self: raises(), "init_thread": lambda self, worker_index: raises()}
     broken = pipeline.worker("RAISES", Threaded)()
-    # it has told of itself for the last time: who waits for its heartbeat waits for ever
-    broken.heartbeat_interval = distributor.heartbeat_interval = 1000.0
+    stopped: list[Heartbeat] = []
+    stop = Heartbeat.stop
+
+    def note(heartbeat: Heartbeat) -> None:
+        stopped.append(heartbeat)
+        stop(heartbeat)
+
+    monkeypatch.setattr(Heartbeat, "stop", note)
     broken_class = type(broken)
     setattr(broken_class, method, arguments[method])
     with running(keeper, distributor) as roles:
         with pytest.raises(OfTheProgramError):
             broken.run()
+        # the one that had begun; if nobody stopped it, the end would wait for its next beat
+        assert len(stopped) == (method == "init_thread")
         delattr(broken_class, method)
         roles.start(broken_class())
         roles.join()
