@@ -88,13 +88,14 @@ if not os.path.exists("died.3") and not hasattr(type(self), "timer"):
     type(self).timer.daemon = True
     type(self).timer.start()
 """
+    # so many that it does not die behind the end: that is another test
     command.write("app.py", dying(dies))
-    code, run = command.run("run", "app.py", "-w", "2", "--journal", JOURNAL, env={"N": "20000"})
+    code, run = command.run("run", "app.py", "-w", "2", "--journal", JOURNAL, env={"N": "60000"})
     assert code == 0, run.output
-    found, wanted = results(command.folder), expected(20000)
+    found, wanted = results(command.folder), expected(60000)
     assert found == wanted, (found - wanted, wanted - found)
     word, handed_out, acknowledged, failed, _, restarts = summary(run)
-    assert (word, handed_out, acknowledged, failed) == ("done", 40000, 40000, 0)
+    assert (word, handed_out, acknowledged, failed) == ("done", 120_000, 120_000, 0)
     assert restarts == len(list(command.folder.glob("died.*"))) > 0
     command.assert_clean()
 
