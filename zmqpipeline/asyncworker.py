@@ -60,24 +60,7 @@ class AsyncWorker(Worker[In, Out]):
 
     @abc.abstractmethod
     async def handle_execution(self, data: In, *args: Any, **kwargs: Any) -> Out | None:
-        """Do one task.
-
-        An exception is not the end of the worker: the task is tried again, and
-        handed to the collector's ``handle_failure`` when its attempts are used up.
-
-        Parameters
-        ----------
-        data
-            what the task's ``handle()`` returned
-        *args, **kwargs
-            room for what later versions may pass
-
-        Returns
-        -------
-        dict or None
-            what the collector gets; ``{}`` for None
-
-        """
+        """Do one task: what it gets and returns is as in :meth:`Worker.handle_execution`."""
 
     async def init_async(self) -> None:
         """Prepare in the event loop, once, after :meth:`init_worker` and before the first task.

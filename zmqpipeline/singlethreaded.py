@@ -21,24 +21,7 @@ class SingleThreadedWorker(Worker[In, Out]):
 
     @abc.abstractmethod
     def handle_execution(self, data: In, *args: Any, **kwargs: Any) -> Out | None:
-        """Do one task.
-
-        An exception is not the end of the worker: the task is tried again, and
-        handed to the collector's ``handle_failure`` when its attempts are used up.
-
-        Parameters
-        ----------
-        data
-            what the task's ``handle()`` returned
-        *args, **kwargs
-            room for what later versions may pass
-
-        Returns
-        -------
-        dict or None
-            what the collector gets; ``{}`` for None
-
-        """
+        """Do one task: what it gets and returns is as in :meth:`Worker.handle_execution`."""
 
     def _work(self) -> None:
         with self._shared.lock:
