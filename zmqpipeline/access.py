@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zmqpipeline.keys import Keys
     from zmqpipeline.role import Context, Socket
     from zmqpipeline.wire.curve import Credentials
-    from zmqpipeline.wire.sockets import Watch
+    from zmqpipeline.wire.watch import Watch
     from zmqpipeline.wire.zap import Domain
 
 #: the environment variable that names the folder with the keys, for all roles alike

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zmqpipeline.wire.sockets import Watch
+    from zmqpipeline.wire.watch import Watch
 
 
 class Connections:

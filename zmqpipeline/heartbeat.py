@@ -23,6 +23,7 @@ from zmqpipeline.delivery.calls import GLANCE, Calls, Due
 from zmqpipeline.failure import describe
 from zmqpipeline.reporting import Reporter
 from zmqpipeline.wire import sockets
+from zmqpipeline.wire.watch import Watch
 
 if TYPE_CHECKING:
     import logging
@@ -116,7 +117,7 @@ class Heartbeat(threading.Thread):
         self._subject = subject
         self._give_up = give_up
         self._access = access
-        self._watches: list[sockets.Watch] = []
+        self._watches: list[Watch] = []
         self._stopped = threading.Event()
         self._parting = False
         self._calls = Calls(len(shared.executions))
@@ -160,7 +161,7 @@ class Heartbeat(threading.Thread):
         made = sockets.make_socket(self._context, kind, identity=identity, liveness=self._liveness)
         opened.append(made)
         if is_keyed(address):
-            self._watches.append(sockets.Watch(made, address))
+            self._watches.append(Watch(made, address))
         sockets.connect(made, address, self._access.credentials(address))
         return sockets.Outbox(made)
 

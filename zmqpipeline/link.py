@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from zmqpipeline.role import Socket
     from zmqpipeline.wire.envelope import Message
+    from zmqpipeline.wire.watch import Watch
 
 
 class SocketLink:
@@ -44,7 +45,7 @@ class SocketLink:
             return Outcome.FULL if self._stalled() else Outcome.GONE
         return Outcome.SENT
 
-    def part(self, collector: sockets.Watch) -> None:
+    def part(self, collector: Watch) -> None:
         """Let what was said last reach the collector, but wait for nothing if that is gone."""
         collector.drain()
         if self.sink is not None and not collector.connections:

@@ -24,6 +24,7 @@ from zmqpipeline.monitor.process import Vitals
 from zmqpipeline.peerclock import PeerClock
 from zmqpipeline.stopping import NOW, RUNNING, StopNow, Stopper, UserCode
 from zmqpipeline.wire import binding, envelope, limits, sockets
+from zmqpipeline.wire.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +134,7 @@ class Role:
         self._is_main = threading.current_thread() is threading.main_thread()
         self._sockets: list[Socket] = []
         self._bindings: list[binding.Binding] = []
-        self._watches: list[sockets.Watch] = []
+        self._watches: list[Watch] = []
         self._clocks: list[PeerClock] = []
         self._announced = self._polled_at = time.monotonic()
         self._vitals = Vitals()
@@ -277,7 +278,7 @@ class Role:
     ) -> None:
         """Watch a socket: for the role itself, or only for who is refused, which happens where keys count."""
         if polled or is_keyed(address):
-            watch = sockets.Watch(made, address)
+            watch = Watch(made, address)
             self._access.observe(watch, address, bound=bound, quiet=not polled, redials=redials)
             if polled:
                 self._watches.append(watch)

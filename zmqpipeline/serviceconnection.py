@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from zmqpipeline.wire import messages, sockets
+from zmqpipeline.wire.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ class Connection:
             identity=self.identity.encode(errors="replace"),
             max_message_size=max_message_size,
         )
-        self._watch = sockets.Watch(self._socket, endpoint)
+        self._watch = Watch(self._socket, endpoint)
         self._access = access
         access.observe(self._watch, endpoint, bound=False, quiet=False, redials=False)
         self._went = self.refused = False

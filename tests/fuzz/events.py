@@ -6,10 +6,10 @@ import struct
 from collections import Counter
 from typing import Any, cast
 
-from zmqpipeline.wire import sockets
+from zmqpipeline.wire.watch import Watch
 
 
-def watching(events: list[tuple[int, int]]) -> sockets.Watch:
+def watching(events: list[tuple[int, int]]) -> Watch:
     """Make a watch that reads these events, each with the descriptor of a connection."""
 
     class Monitor:
@@ -19,7 +19,7 @@ def watching(events: list[tuple[int, int]]) -> sockets.Watch:
         def recv_multipart(self) -> list[bytes]:
             return [struct.pack("=hi", *events.pop(0)), b"tcp://127.0.0.1:1"]
 
-    watch = sockets.Watch.__new__(sockets.Watch)
+    watch = Watch.__new__(Watch)
     watch._is_inproc, watch.connections, watch._has_failed = False, 0, False
     watch._opened, watch._live, watch.refusals = [], set(), Counter()
     watch.is_refused, watch._given_up_at = False, None

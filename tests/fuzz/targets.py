@@ -23,7 +23,7 @@ from zmqpipeline.errors import JournalError
 from zmqpipeline.journal import Journal
 from zmqpipeline.reception import can_be_packed
 from zmqpipeline.service import Header, Service, _Transport, open_header
-from zmqpipeline.wire import envelope, messages, serializer, sockets
+from zmqpipeline.wire import envelope, messages, serializer
 from zmqpipeline.wire.envelope import MAX_NUMBER, Message
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def service(data: bytes) -> None:
 
 def monitor(data: bytes) -> None:
     """Have connections come and go: each byte is an event of one of eight."""
-    events = [sockets._UP, zmq.EVENT_ACCEPTED, zmq.EVENT_CONNECTED, sockets._DOWN]
+    events = [zmq.EVENT_HANDSHAKE_SUCCEEDED, zmq.EVENT_ACCEPTED, zmq.EVENT_CONNECTED, zmq.EVENT_DISCONNECTED]
     events += [zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL]
     queue = [(int(events[byte % len(events)]), byte // 32) for byte in data]
     watch = watching(queue)

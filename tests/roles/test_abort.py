@@ -15,10 +15,11 @@ GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + byt
 ROUTER = """
 import sys, zmq
 from zmqpipeline.wire import sockets
+from zmqpipeline.wire.watch import Watch
 with zmq.Context() as context:
     router = sockets.make_socket(context, zmq.ROUTER)
     router.linger = 0
-    watch = sockets.Watch(router)
+    watch = Watch(router)
     router.bind("ipc://router.ipc")
     print("bound", flush=True)
     while not watch.drain().gone:

@@ -22,6 +22,7 @@ from zmqpipeline.keys import Keys
 from zmqpipeline.wire import binding, curve, sockets, zap
 from zmqpipeline.wire.curve import Credentials
 from zmqpipeline.wire.refusal import Refusal
+from zmqpipeline.wire.watch import Watch
 
 from . import pipelines
 from .pipelines import GUARD, Event, Pipeline, Threaded, address, eventually, run_all, running
@@ -71,7 +72,7 @@ def knock(kind: int, where: str, credentials: Credentials | None) -> Refusal | N
     """Try to connect; return why that has failed, or None."""
     with zmq.Context() as context, sockets.make_socket(context, kind) as knocking:
         knocking.linger = 0
-        watch = sockets.Watch(knocking, where)
+        watch = Watch(knocking, where)
         sockets.connect(knocking, where, credentials)
         try:
             while True:

@@ -14,7 +14,8 @@ import zmq
 import zmqpipeline
 from tests.roles.pipelines import GUARD, Pipeline, eventually, run_all, running
 from zmqpipeline.role import Role
-from zmqpipeline.wire import envelope, sockets
+from zmqpipeline.wire import envelope
+from zmqpipeline.wire.watch import Watch
 
 pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
@@ -26,7 +27,7 @@ def _small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Role, "max_message_size", MIB)
 
 
-def wait_until_cut(watch: sockets.Watch) -> None:
+def wait_until_cut(watch: Watch) -> None:
     """Wait until the other end has closed a connection."""
     eventually(lambda: bool(watch.drain().gone))
     watch.close()
@@ -48,7 +49,7 @@ def test_a_frame_that_is_too_large_is_refused_and_harms_nobody(transport: str) -
     ):
         for sender, address in ((dealer, pipeline.endpoint("LARGE")), (push, pipeline.collector)):
             sender.linger = 0
-            watch = sockets.Watch(sender, address)
+            watch = Watch(sender, address)
             sender.connect(address)
             sender.send_multipart([b"", huge] if sender is dealer else [huge])
             wait_until_cut(watch)

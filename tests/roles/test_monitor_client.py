@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zmqpipeline.monitor.snapshot import Snapshot
+    from zmqpipeline.wire.watch import Watch
 
 pytestmark = pytest.mark.usefixtures("folder", "descriptors")
 
@@ -280,7 +281,7 @@ def test_who_finds_no_keys_is_told() -> None:
 def test_that_the_other_side_hangs_up_says_least() -> None:
     where = address("tcp", "monitor")
     refused_by = access.Access(Keys.new("keys"), MonitorClient.logger, "test")
-    watch = cast("sockets.Watch", SimpleNamespace(connections=0))
+    watch = cast("Watch", SimpleNamespace(connections=0))
     refused_by.observe(watch, where, bound=False, quiet=False, redials=False)
     watch.refusals[Refusal.BROKEN] = 5
     assert refused_by.problem(where).startswith("gets no answer to its key at")

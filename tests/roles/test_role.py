@@ -21,6 +21,7 @@ import zmqpipeline
 from zmqpipeline.errors import BindError, PeerTimeoutError, Stopped
 from zmqpipeline.link import SocketLink
 from zmqpipeline.wire import envelope, sockets
+from zmqpipeline.wire.watch import Watch
 
 from .pipelines import GUARD, Event, Pipeline, Threaded, eventually, running
 
@@ -153,7 +154,7 @@ def test_a_distributor_that_ends_waits_for_no_collector_that_is_gone(is_there: b
     with zmq.Context() as context, sockets.make_socket(context, zmq.PULL) as acks:
         link.sink = sockets.make_socket(context, zmq.PUSH)
         link.sink.connect(pipeline.collector)
-        watch = sockets.Watch(acks)
+        watch = Watch(acks)
         acks.connect(pipeline.acks)
         with running(pipeline.keeper()) if is_there else contextlib.nullcontext():
             eventually(lambda: bool(watch.drain().came or not is_there))

@@ -12,6 +12,7 @@ import zmq
 from tests.ports import free_port
 from zmqpipeline.wire import sockets
 from zmqpipeline.wire.refusal import Refusal
+from zmqpipeline.wire.watch import Changes, Watch
 
 from .pipelines import GUARD
 
@@ -24,13 +25,13 @@ class Told:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         self.watched = context.socket(zmq.ROUTER)
-        self.watch = sockets.Watch(self.watched)
+        self.watch = Watch(self.watched)
         self.watch.close()
         self.teller, self.watch.monitor = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
         self.teller.bind("inproc://told")
         self.watch.monitor.connect("inproc://told")
 
-    def tell(self, *events: tuple[int, int]) -> sockets.Changes:
+    def tell(self, *events: tuple[int, int]) -> Changes:
         for event, value in events:
             self.teller.send_multipart([struct.pack("=hi", event, value), b"tcp://127.0.0.1:1"])
         return self.watch.drain()
@@ -82,7 +83,7 @@ def test_who_knocks_while_nobody_looks_does_not_stop_the_others() -> None:
         sockets.make_socket(context, zmq.ROUTER) as router,
         sockets.make_socket(context, zmq.DEALER) as dealer,
     ):
-        watch = sockets.Watch(router)
+        watch = Watch(router)
         router.bind(f"tcp://127.0.0.1:{port}")
         for _ in range(900):
             socket.create_connection(("127.0.0.1", port), GUARD).close()

@@ -15,6 +15,7 @@ import zmq
 
 from zmqpipeline.keys import Keys
 from zmqpipeline.wire import curve, sockets
+from zmqpipeline.wire.watch import Watch
 
 from .apps import SERVICE, two_tasks
 from .conftest import GUARD
@@ -180,7 +181,7 @@ class Intruder:
         for credentials in self._credentials:
             with sockets.make_socket(context, zmq.DEALER) as dealer:
                 dealer.linger = 0
-                watch = sockets.Watch(dealer)
+                watch = Watch(dealer)
                 sockets.connect(dealer, f"tcp://127.0.0.1:{port}", credentials)
                 watch.monitor.poll(200)
                 came = watch.drain().came

@@ -15,6 +15,7 @@ from zmqpipeline import EndpointAddress
 from zmqpipeline.errors import BindError
 from zmqpipeline.wire import bindable, binding, curve, greeting, sockets
 from zmqpipeline.wire.refusal import Refusal
+from zmqpipeline.wire.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ def test_whoever_is_bound_takes_nobody_for_a_peer(
 ) -> None:
     """Neither does it see a handshake, nor one that failed for a reason that it would tell."""
     with sockets.make_socket(context, KINDS[kind]) as bound:
-        watch = sockets.Watch(bound, tcp)
+        watch = Watch(bound, tcp)
         with binding.bind(bound, tcp):
             greeting.ask(tcp)
             came, closed = 0, 0

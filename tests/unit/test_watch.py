@@ -13,12 +13,12 @@ from tests.badness import raw
 from tests.fuzz.events import watching
 from tests.ports import free_port
 from zmqpipeline.connections import Connections
-from zmqpipeline.wire import sockets
+from zmqpipeline.wire.watch import Watch
 
 if TYPE_CHECKING:
     from random import Random
 
-OPENED, UP, DOWN = int(zmq.EVENT_ACCEPTED), int(sockets._UP), int(sockets._DOWN)
+OPENED, UP, DOWN = int(zmq.EVENT_ACCEPTED), int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_DISCONNECTED)
 FAILED = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 GUARD = 30_000
 
@@ -110,7 +110,7 @@ def test_strangers_that_come_and_go_while_nobody_looks_hold_up_nobody() -> None:
     """libzmq's thread would wait for room for the events, and with it all sockets of the context."""
     address = f"tcp://127.0.0.1:{free_port()}"
     with zmq.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
-        watch = sockets.Watch(pull, address)
+        watch = Watch(pull, address)
         pull.rcvtimeo = push.sndtimeo = push.linger = GUARD
         pull.bind(address)
         for _ in range(1200):

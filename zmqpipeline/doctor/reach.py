@@ -16,6 +16,7 @@ from zmqpipeline.doctor.finding import ok, problem
 from zmqpipeline.errors import SecurityError
 from zmqpipeline.wire import greeting, sockets
 from zmqpipeline.wire.refusal import Refusal
+from zmqpipeline.wire.watch import Watch
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -158,7 +159,7 @@ def knock(address: EndpointAddress, kind: int, credentials: Credentials) -> Refu
     with zmq.Context() as context:
         made: zmq.Socket[bytes] = sockets.make_socket(context, kind)
         made.linger = 0
-        watch = sockets.Watch(made, address)
+        watch = Watch(made, address)
         try:
             sockets.connect(made, address, credentials)
             refusals: Counter[Refusal] = watch.refusals

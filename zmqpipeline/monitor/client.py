@@ -17,6 +17,7 @@ from zmqpipeline.errors import MonitorError
 from zmqpipeline.monitor.check import is_snapshot
 from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION, Snapshot
 from zmqpipeline.wire import envelope, sockets
+from zmqpipeline.wire.watch import Watch
 
 if TYPE_CHECKING:
     import os
@@ -195,7 +196,7 @@ class _Connection:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         # without an identity: after a restart of the distributor the old one would be taken there
         self._socket = sockets.make_socket(self._context, zmq.DEALER)
-        self._watch = sockets.Watch(self._socket, endpoint)
+        self._watch = Watch(self._socket, endpoint)
         access.observe(self._watch, endpoint, bound=False, quiet=False, redials=True)
         sockets.connect(self._socket, endpoint, credentials)
         self._poller = zmq.Poller()
