@@ -26,6 +26,11 @@ VARIABLE = "ZMQPIPELINE_KEYS"
 TELL_INTERVAL = 60.0
 #: so often it is looked for who was refused
 _LOOK_INTERVAL = 1.0
+#: what to do where there is no room
+_FULL = {
+    Refusal.CROWDED: "as many as there may be are open there; if they are yours, raise max_connections",
+    Refusal.OUT_OF_FILES: "this process has nearly as many files open as it may; raise the limit, ulimit -n",
+}
 #: a peer breaks off now and then, when it ends; one that does it so often in an interval does not want us
 _BROKEN_OFF = 3
 
@@ -212,12 +217,14 @@ class Access:
 
     def _sentence(self, place: _Place, why: Refusal, count: int) -> str:
         """Say what has happened and what to do; nothing of what happens in any network."""
+        if why in _FULL:
+            return f"{_many(place.address, count)}: {_FULL[why]}"
         if place.bound:
             return self._of_refused(place.address, why, count)
         return self.of_refusing(place.address, why, count)
 
     def _of_refused(self, address: str, why: Refusal, count: int) -> str:
-        many = f"has refused {count} connection{'s' if count > 1 else ''} at {address}"
+        many = _many(address, count)
         if why is Refusal.ONE_SIDED and self._keys is None:
             return f"{many} with a key: it has none itself, start it again with {VARIABLE}=FOLDER"
         if self._keys is None or why is Refusal.BROKEN:
@@ -277,6 +284,10 @@ def is_keyed(address: str) -> bool:
     An abstract name has no mode: whoever is on this machine can connect to it, as to a port.
     """
     return address.startswith(("tcp:", "ipc://@"))
+
+
+def _many(address: str, count: int) -> str:
+    return f"has refused {count} connection{'s' if count > 1 else ''} at {address}"
 
 
 def _quoted(text: str) -> str:

@@ -94,6 +94,7 @@ _BOUNDS = ("peer_timeout", "stop_timeout", "announce_interval", "heartbeat_inter
 #: those that bound how much it takes, from which number on, and of what
 _COUNTS = (
     ("max_message_size", SMALLEST_MAX_MESSAGE, "bytes"),
+    ("max_connections", 1, "connections"),
     ("max_peers", 1, "workers"),
     ("max_hellos", 1, "workers in a second"),
 )

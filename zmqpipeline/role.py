@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import platform
-import resource
 import threading
 import time
 import warnings
@@ -23,7 +22,7 @@ from zmqpipeline.errors import Stopped
 from zmqpipeline.monitor.process import Vitals
 from zmqpipeline.peerclock import PeerClock
 from zmqpipeline.stopping import NOW, RUNNING, StopNow, Stopper, UserCode
-from zmqpipeline.wire import binding, envelope, limits, sockets
+from zmqpipeline.wire import binding, envelope, limits, openfiles, sockets
 from zmqpipeline.wire.watch import Watch
 
 if TYPE_CHECKING:
@@ -64,6 +63,8 @@ class Role:
     keys: str | os.PathLike[str] | None = None
     #: the largest message that it takes, in bytes, at least 1 MiB; it is to be the same in all roles
     max_message_size: int = limits.MAX_MESSAGE_SIZE
+    #: connections that each socket has which it binds, over tcp or ipc; what comes beyond is closed
+    max_connections: int = limits.MAX_CONNECTIONS
 
     logger: ClassVar[logging.Logger] = logging.getLogger("zmqpipeline")
 
@@ -139,7 +140,7 @@ class Role:
         self._announced = self._polled_at = time.monotonic()
         self._vitals = Vitals()
         self._strays, self._strays_at = 0, 0.0
-        _raise_descriptor_limit()
+        openfiles.raise_limit()
         _running.add(self)
         with stopper.installed():
             try:
@@ -276,9 +277,9 @@ class Role:
     def _observe(
         self, made: Socket, address: str, *, bound: bool = False, polled: bool, redials: bool = False
     ) -> None:
-        """Watch a socket: for the role itself, or only for who is refused, which happens where keys count."""
-        if polled or is_keyed(address):
-            watch = Watch(made, address)
+        """Watch a socket: for the role itself, or only for who is refused, for want of a key or of room."""
+        if polled or bound or is_keyed(address):
+            watch = Watch(made, address, self.max_connections if bound else None)
             self._access.observe(watch, address, bound=bound, quiet=not polled, redials=redials)
             if polled:
                 self._watches.append(watch)
@@ -390,11 +391,3 @@ getattr(threading, "_register_atexit", atexit.register)(_stop_all)
 
 class DeclaredRole(Declared, Role):
     """A role that users subclass."""
-
-
-def _raise_descriptor_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):  # not allowed here: then it stays as it is
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Try again and look sooner than usual; no handler may stay behind."""
     monkeypatch.delenv(access.VARIABLE, raising=False)
-    monkeypatch.setattr(sockets, "REDIAL_INTERVAL", 0.05)
+    monkeypatch.setattr("zmqpipeline.wire.watch.REDIAL_INTERVAL", 0.05)
     monkeypatch.setattr(access, "_LOOK_INTERVAL", 0.01)
     yield
     assert zap._handlers == {}

@@ -17,7 +17,7 @@ from zmqpipeline.errors import EndpointError, MonitorError
 from zmqpipeline.keys import Keys
 from zmqpipeline.monitor import client as module
 from zmqpipeline.monitor.client import MonitorClient
-from zmqpipeline.wire import envelope, sockets, zap
+from zmqpipeline.wire import envelope, zap
 from zmqpipeline.wire.refusal import Refusal
 
 from .pipelines import GUARD, address
@@ -38,7 +38,7 @@ HERE = "ipc://monitor.ipc"
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Try again and look sooner than usual."""
     monkeypatch.delenv(access.VARIABLE, raising=False)
-    monkeypatch.setattr(sockets, "REDIAL_INTERVAL", 0.05)
+    monkeypatch.setattr("zmqpipeline.wire.watch.REDIAL_INTERVAL", 0.05)
     monkeypatch.setattr(access, "_LOOK_INTERVAL", 0.01)
     yield
     assert zap._handlers == {}

@@ -16,5 +16,7 @@ UNOPENED = 1024 * 1024
 MAX_KEYS = 100
 #: how many workers of one task type, or of one service, are known at a time
 MAX_PEERS = 10_000
+#: connections of one bound socket; a worker makes up to two to each
+MAX_CONNECTIONS = 2 * MAX_PEERS + 500
 #: how many new ones are met in a second
 MAX_HELLOS = 5000

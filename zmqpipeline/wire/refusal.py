@@ -30,6 +30,10 @@ class Refusal(enum.Enum):
     OTHER_PIPELINE = enum.auto()
     #: the other side has closed the connection, or was silent; or is no ZeroMQ socket
     BROKEN = enum.auto()
+    #: there are as many connections as there may be
+    CROWDED = enum.auto()
+    #: this process has as many files open as it may
+    OUT_OF_FILES = enum.auto()
 
 
 def of(event: int, value: int) -> Refusal:

@@ -6,15 +6,13 @@ import contextlib
 import struct
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import zmq
 
-from zmqpipeline.wire import refusal
+from zmqpipeline.wire import hangup, openfiles, refusal
+from zmqpipeline.wire.refusal import Refusal
 from zmqpipeline.wire.sockets import reached
-
-if TYPE_CHECKING:
-    from zmqpipeline.wire.refusal import Refusal
 
 #: the first frame of a monitor's message: which event, and its value
 _EVENT = struct.Struct("=hi")
@@ -59,6 +57,8 @@ class Watch:
         a socket that has not been bound or connected yet
     address
         where it will be; of inproc connections libzmq tells nothing, so they count as up
+    most
+        how many connections it may have, with or without a handshake; None for a socket that connects
 
     Attributes
     ----------
@@ -73,8 +73,9 @@ class Watch:
 
     """
 
-    def __init__(self, socket: zmq.Socket[bytes], address: str = "") -> None:
+    def __init__(self, socket: zmq.Socket[bytes], address: str = "", most: int | None = None) -> None:
         self.socket = socket
+        self.most = most
         self._address = address
         self._is_inproc = address.startswith("inproc:")
         #: whether each message that comes has a descriptor; over ipc not every system can tell
@@ -84,6 +85,8 @@ class Watch:
         self.refusals: Counter[Refusal] = Counter()
         self._opened: list[int] = []  #: file descriptors without a handshake so far
         self._live: set[int] = set()
+        self._turned: set[int] = set()  #: those that were ended, until libzmq has found out
+        self._highest = 0 if most is None else openfiles.highest()
         self._has_failed = False  #: whether the handshake of the connection that ends next has
         self._given_up_at: float | None = None
         self.is_refused = False
@@ -98,12 +101,13 @@ class Watch:
         """
         came = int(self._is_inproc and not self.connections)
         self.connections += came
-        changes = Changes(came, [], [])
+        changes, fresh = Changes(came, [], []), []
         while self.monitor.poll(0):
             # pyzmq has a function for it, whose module imports asyncio: more than all of this library
             event, value = _EVENT.unpack(self.monitor.recv_multipart()[0])
             if event & _OPENED:
                 self._opened.append(value)
+                fresh.append(value)
             elif event == _UP:
                 came += 1
                 self.is_refused = False
@@ -120,11 +124,28 @@ class Watch:
                     self.is_refused = True
             else:
                 changes.closed.append(value)
+                self._turned.discard(value)
                 if self._was_live(value):
                     changes.gone.append(value)
                     self.connections -= 1
                 self._has_failed = False
+        if self.most is not None:
+            self._turn_away(fresh, self.most)
         return changes._replace(came=came)
+
+    def _turn_away(self, fresh: list[int], most: int) -> None:
+        """End connections, the newest first, as long as there are more than there may be."""
+        for descriptor in reversed(fresh):
+            if descriptor in self._turned or not self.is_open(descriptor):
+                continue
+            if len(self._opened) + len(self._live) - len(self._turned) > most:
+                self.refusals[Refusal.CROWDED] += 1
+            elif descriptor >= self._highest:
+                self.refusals[Refusal.OUT_OF_FILES] += 1
+            else:
+                continue
+            self._turned.add(descriptor)
+            hangup.hang_up(descriptor, self.socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"))
 
     def is_open(self, descriptor: int) -> bool:
         """Tell whether there is a connection of this descriptor, with or without a handshake."""
