@@ -335,9 +335,7 @@ class Collector(DeclaredRole, abc.ABC, Generic[In]):
             self._settlement.repeat(now)
             if self._greeted:
                 self._say(self._settlement.heartbeat(self._vitals.look()))
-        while (ack := self._settlement.next_unsent()) is not None:
-            if not self._say(ack):
-                break
+        while (ack := self._settlement.next_unsent()) is not None and self._say(ack):
             self._settlement.sent(now)
 
     def _wake_at(self) -> float:
@@ -379,7 +377,7 @@ class Collector(DeclaredRole, abc.ABC, Generic[In]):
 
     def _take_leave(self) -> None:
         """Say goodbye until the distributor answers: what a closing socket has not sent may be lost."""
-        assert self.receiver is not None  # noqa: S101 - _open made it
+        assert self.receiver is not None and self.ack_sender is not None  # noqa: S101, PT018
         goodbye = self._settlement.goodbye(ended=self._ended is not None)
         poller = self._poller(self.receiver)
         until = time.monotonic() + PARTING
@@ -388,9 +386,12 @@ class Collector(DeclaredRole, abc.ABC, Generic[In]):
             self._say(goodbye)
             self._poll(poller, min(until, time.monotonic() + HELLO_INTERVAL))
             self._watches[0].drain()
-            frames = [came[0] for came in sockets.receive(self.receiver, _DRAIN)]
-            received = [envelope.decode(frame) for frame in frames if len(frame) <= UNOPENED]
-            answered = self._level >= NOW or any(m and self._settlement.is_goodbye(m) for m in received)
+            frames = [came[0] for came in sockets.receive(self.receiver, _DRAIN) if len(came[0]) <= UNOPENED]
+            answered = any(m and self._settlement.is_goodbye(m) for m in map(envelope.decode, frames))
+            if self._level >= NOW:
+                return
+        if answered:
+            self.ack_sender.linger = 0  # nobody needs what is still on its way
 
     def _waits_for(self) -> list[str]:
         if not self._distributor.met or self._distributor.away:

@@ -377,7 +377,7 @@ class Distributor(Registration, Role):
     def _closing(self) -> None:
         self._final = self.statistics()
         if self._is_open:
-            self._link.part(self._ack_watch)
+            self._link.part(self._ack_watch, leaves=self._dispatch.collector_left)
         self._is_open = False
         if self._journal is not None:
             self._journal.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import zmq
@@ -45,9 +46,25 @@ class SocketLink:
             return Outcome.FULL if self._stalled() else Outcome.GONE
         return Outcome.SENT
 
-    def part(self, collector: Watch) -> None:
-        """Let what was said last reach the collector, but wait for nothing if that is gone."""
+    def part(self, collector: Watch, *, leaves: bool) -> None:
+        """Let what was said last reach the collector, but wait for nothing if that is gone.
+
+        One that has said goodbye closes its sockets when it is answered. If more was on its way to it then,
+        libzmq would look for it again until the time for that is over.
+
+        Parameters
+        ----------
+        collector
+            what tells of the connection to it
+        leaves
+            whether it has said goodbye
+
+        """
+        until = time.monotonic() + sockets.LINGER / 1000
         collector.drain()
+        while leaves and collector.connections and (left := until - time.monotonic()) > 0:
+            collector.monitor.poll(int(left * 1000) + 1)
+            collector.drain()
         if self.sink is not None and not collector.connections:
             self.sink.linger = 0
 

@@ -159,8 +159,30 @@ def test_a_distributor_that_ends_waits_for_no_collector_that_is_gone(is_there: b
         with running(pipeline.keeper()) if is_there else contextlib.nullcontext():
             eventually(lambda: bool(watch.drain().came or not is_there))
             assert link.to_collector(envelope.Message("OK"))
-            link.part(watch)
+            link.part(watch, leaves=False)
             assert link.sink.linger == (sockets.LINGER if is_there else 0)
+        link.sink.close(linger=0)
+        watch.close()
+
+
+def test_a_distributor_that_ends_lets_a_collector_close_that_has_said_goodbye(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else what it still has for it would keep it, because libzmq looks for who may come back."""
+    monkeypatch.setattr(sockets, "LINGER", int(GUARD * 1000))
+    pipeline = Pipeline()
+    keeper, link = pipeline.keeper(), SocketLink(lambda: False)
+    with zmq.Context() as context, sockets.make_socket(context, zmq.PULL) as acks:
+        link.sink = sockets.make_socket(context, zmq.PUSH)
+        link.sink.connect(pipeline.collector)
+        watch = Watch(acks)
+        acks.connect(pipeline.acks)
+        with running(keeper) as roles:
+            eventually(lambda: bool(watch.drain().came))
+            keeper.stop()
+            link.part(watch, leaves=True)
+            assert not link.sink.linger
+            roles.join()
         link.sink.close(linger=0)
         watch.close()
 

@@ -213,9 +213,13 @@ def test_a_collector_that_leaves_opens_no_large_result(
 
 @pytest.mark.parametrize("wrong", [{"run": None}, {"run": OTHER}, {"life": None}, {"life": OTHER}])
 def test_a_collector_that_leaves_waits_for_the_goodbye_of_its_own_run(
-    wrong: dict[str, Any], wire: Wire
+    wrong: dict[str, Any], wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with collecting(wire) as (_, peer, roles):
+    lingers = []
+    with collecting(wire) as (keeper, peer, roles):
+        monkeypatch.setattr(
+            keeper, "_closing", lambda: lingers.append(keeper.ack_sender and keeper.ack_sender.linger)
+        )
         peer.say("END", **right("END", peer))
         peer.hears("BYE")
         peer.say("BYE", **{"run": RUN, "life": peer.life, **wrong})
@@ -223,6 +227,7 @@ def test_a_collector_that_leaves_waits_for_the_goodbye_of_its_own_run(
         peer.hears("BYE")
         peer.say("BYE", run=RUN, life=peer.life)
         roles.join()
+    assert lingers == [0], "nothing is left that anybody needs"
 
 
 # -- the distributor ----------------------------------------------------------------
@@ -283,6 +288,9 @@ class Hub:
         while opened([self._results.recv()]).type != "END":
             pass
         self.acks("BYE", run=self.run, life=LIFE, data={"ended": True})
+        while opened([self._results.recv()]).type != "BYE":
+            pass
+        self._acks.close()  # as a collector does, and a distributor waits for
 
 
 @pytest.fixture

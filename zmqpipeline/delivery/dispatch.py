@@ -88,6 +88,7 @@ class Dispatch:
         self._end_sent = False
         self._end_due = True
         self.collector_ended = False  #: it has finished, or is not waited for
+        self.collector_left = False  #: it has said goodbye, and is gone when it gets the answer
         self._ticked = 0.0
         self._begun = math.inf  #: until it begins
         self._farewell: float | None = None
@@ -117,7 +118,7 @@ class Dispatch:
             self._confirm_due = self._end_due = True  # it has not ended: END may be lost
             self.collector_report = reported(message.data)
         elif kind == messages.MESSAGE_TYPE_GOODBYE:
-            self.collector_ready = False
+            self.collector_ready, self.collector_left = False, True
             self.collector_report.update(reported(message.data))
             said = message.data if isinstance(message.data, dict) else {}
             self.collector_ended = self._end_sent and said.get("ended") is True
@@ -296,7 +297,7 @@ class Dispatch:
             past_life, past_number = self._past_collector
             self._last_ack = self._confirmed = past_number if life == past_life else 0
             self._journal.met(life, self._last_ack)
-            self._end_sent = self.collector_ended = False
+            self._end_sent = self.collector_ended = self.collector_left = False
             if restarted:
                 for book in self.books.values():
                     book.collector_restarted(now)
