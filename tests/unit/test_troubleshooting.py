@@ -89,7 +89,9 @@ NOT_ALONE = {
     ),
     "what a run with --reload is at": (
         "stopped by … while it waited for a change", "waiting for a change in …; Ctrl-C ends",
-        "…: finishing what is under way, to begin again",
+        "…: all roles are finishing what is under way, to begin again",
+        "…: … … finishing what is under way, to begin again",
+        "what runs goes on as it was, until the program can be loaded again",
     ),
     "logged for information, or the history of a test": (
         "client … is …, its answer is dropped", "after a commit", "… (to be started again)",
@@ -98,7 +100,9 @@ NOT_ALONE = {
         "resuming the run of the journal …: … tasks are acknowledged, … are handed out again",
         "… is connected to the broker at …", ", … handed out again",
         "stopped by … while it waited for a change", "waiting for a change in …; Ctrl-C ends",
-        "…: finishing what is under way, to begin again",
+        "…: all roles are finishing what is under way, to begin again",
+        "…: … … finishing what is under way, to begin again",
+        "what runs goes on as it was, until the program can be loaded again",
     ),
 }  # fmt: skip
 PARTS = {text for texts in NOT_ALONE.values() for text in texts}

@@ -67,9 +67,7 @@ def group() -> None:
     expose_value=False,  # whoever is to know it knows it before: see __main__.py
     help=f"Write everything on stderr as objects of JSON, one a line (environment: {jsonlines.VARIABLE}).",
 )
-@click.option(
-    "--reload", is_flag=True, help="Begin again whenever a file of the program changes (needs watchfiles)."
-)
+@click.option("--reload", is_flag=True, help="Start roles again whose file has changed (needs watchfiles).")
 def run(  # noqa: PLR0913, PLR0917 - one for each option
     file: str,
     workers: int | None,

@@ -83,8 +83,13 @@ def _write_lines() -> None:
 
 
 def _plan(options: argparse.Namespace, supervision: Supervision) -> None:
-    found = program.read(options.file, loading.load(options.file))
-    supervision.tell_all("plan", plan=plan.make(found, _given(PLAN, options)).dump())
+    from zmqpipeline.cli import sources  # noqa: PLC0415 - only for this command
+
+    module = loading.load(options.file)
+    found = program.read(options.file, module)
+    made = plan.make(found, _given(PLAN, options))
+    made.files = sources.of_workers(found, module)
+    supervision.tell_all("plan", plan=made.dump())
 
 
 def _examine(options: argparse.Namespace, supervision: Supervision) -> None:
