@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import zmq
 
-from zmqpipeline import EndpointAddress
-from zmqpipeline.doctor import installation, network, reach, wiring
-from zmqpipeline.doctor.finding import PROBLEM, WARNING
+from tests.roles.snapshots import make_collector, make_process, make_snapshot, make_worker
+from zmqpipeline import EndpointAddress, __version__
+from zmqpipeline.doctor import installation, network, reach, versions, wiring
+from zmqpipeline.doctor.finding import OK, PROBLEM, WARNING
 
 
 @pytest.mark.parametrize(
@@ -142,3 +143,44 @@ def test_why_somebody_cannot_be_reached(
     (found,) = reach.findings(address, "the collector", [])
     assert (found.level, found.code) == (PROBLEM, 7)
     assert found.sentence.startswith(sentence.format(address))
+
+
+# -- versions -------------------------------------------------------------------
+
+HERE = {"version": __version__, "protocol": 1}
+MENDING = "install the same zmqpipeline on all hosts, and start the roles again"
+
+
+def test_versions_that_are_those_of_this_host() -> None:
+    workers = [make_worker(**HERE), make_worker(), make_worker(state="left", version="0.0.1")]
+    snapshot = make_snapshot(distributor=make_process(**HERE), collector=None, workers=workers)
+    told = [(found.level, found.sentence) for found in versions.compared(snapshot, "ipc://m")]
+    assert told == [
+        (OK, f"2 processes of the run have zmqpipeline {__version__}, as this host has (ipc://m)")
+    ]
+
+
+def test_each_other_version_is_told_once_for_each_host_and_role() -> None:
+    snapshot = make_snapshot(
+        distributor=make_process(version="9.0.0", protocol=1),
+        collector=make_collector(version="0.0.1", protocol=7),
+        workers=[make_worker(version="0.0.1", protocol=1, pid=pid) for pid in range(1, 6)],
+    )
+    told = {found.sentence: (found.level, found.code) for found in versions.compared(snapshot, "ipc://m")}
+    here = f"and this host {__version__}: {MENDING}"
+    assert told == {
+        f"the distributor on alpha (process 4000) has zmqpipeline 9.0.0, {here}": (WARNING, 0),
+        (
+            f"the collector CountCollector on alpha (process 4009) speaks version 7 of the protocol, and "
+            f"this host 1: {MENDING}"
+        ): (PROBLEM, 7),
+        (
+            f"CountWorker on alpha (process 1, process 2, process 3 and 2 more) has zmqpipeline 0.0.1, {here}"
+        ): (WARNING, 0),
+    }
+
+
+def test_a_distributor_that_does_not_tell_its_version() -> None:
+    (found,) = versions.compared(make_snapshot(workers=[make_worker(**HERE)]), "ipc://m")
+    assert found.level == WARNING
+    assert found.sentence.startswith("the distributor at ipc://m does not tell its version, so it is older")

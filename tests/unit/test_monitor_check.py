@@ -38,6 +38,7 @@ def test_a_snapshot_is_one() -> None:
         ("workers.0.more", "than we know"),
         ("distributor.pid", None),
         ("distributor.memory", 2**40),
+        ("distributor.version", "1.0"),  # an earlier one does not tell it
     ],
 )
 def test_what_may_be_otherwise(path: str, value: Any) -> None:
@@ -57,6 +58,7 @@ def test_what_may_be_otherwise(path: str, value: Any) -> None:
         ("rate", float("nan")),
         ("rate", float("inf")),
         ("rate", 1e300),
+        ("distributor.version", 1),
         ("waits_for", "a worker"),
         ("waits_for.0", None),
         ("collector", {}),

@@ -82,6 +82,10 @@ NOT_ALONE = {
         "a process may open any number of files", "a process may open … files, and each connection is one",
         "… can be used to connect, with the public key …", "… can be used to bind, and lets in …",
         "… is reached, and a ZeroMQ socket … answers (…)", "… is let in at …",
+        "give the … of a run to compare the versions of its processes with this one",
+        "no run is shown at … now, so there are no versions to compare",
+        "… processes of the run have", "one process of the run has",
+        "… zmqpipeline …, as this host has (…)",
     ),
     "of whom a doctor says it, and what it adds": (
         "the role that binds it (…)", "it is process …", "nobody answers there", "a ZeroMQ socket …",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.cli import build, endpoints, plan
 from zmqpipeline.cli.exits import CommandError, Exit
-from zmqpipeline.doctor import bound, declared, keyring, network, reach, wiring
+from zmqpipeline.doctor import bound, declared, keyring, network, reach, versions, wiring
 from zmqpipeline.doctor.finding import ok, problem
 from zmqpipeline.errors import JournalError, SecurityError, ZmqPipelineError
 
@@ -44,6 +44,8 @@ def findings(program: Program, given: Endpoints) -> Iterator[Finding]:
     except ZmqPipelineError as error:  # what is no path, or a variable that says nonsense
         code = Exit.SECURITY if isinstance(error, SecurityError) else Exit.WRONG_DECLARATION
         yield problem("keys", str(error), code)
+    else:
+        yield from versions.findings(program, given)
     yield from _journal(program)
 
 
