@@ -107,12 +107,31 @@ def test_who_meets_whom(bound: str, connected: str, meets: bool) -> None:
 
 @pytest.mark.parametrize("resolved", ["127.0.0.1", "192.0.2.1"])
 def test_a_host_is_this_one_if_it_has_the_address(monkeypatch: pytest.MonkeyPatch, resolved: str) -> None:
-    def resolve(host: str, *_args: Any, **_kwargs: Any) -> list[Any]:
-        assert host == "this-or-another"
-        return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (resolved, 0))]
+    def resolve(host: str, _port: int, family: int, *_args: Any) -> list[Any]:
+        assert (host, family) == ("this-or-another", socket.AF_INET)  # roles connect to names over IPv4
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (resolved, 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     assert network.is_here(EndpointAddress("tcp://this-or-another:1")) is (resolved == "127.0.0.1")
+
+
+def test_an_address_of_a_kind_that_this_host_does_not_have_is_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_args: Any) -> Any:
+        raise OSError(97, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", fail)
+    assert not network.is_here(EndpointAddress("tcp://[2001:db8::1]:1"))
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".com"])
+def test_what_can_be_the_name_of_no_host_is_told(host: str) -> None:
+    address = EndpointAddress(f"tcp://{host}:1")
+    with pytest.raises(OSError, match="no host can have this name"):
+        network.is_here(address)
+    (found,) = reach.findings(address, "the collector", [])
+    assert found.sentence.startswith(f"{address}: the name of the host cannot be resolved (no host can have")
 
 
 @pytest.mark.parametrize("address", ["tcp://*:1", "tcp://[::]:1", "tcp://localhost:1", "ipc://s", "ipc://@s"])
@@ -139,6 +158,7 @@ def test_why_somebody_cannot_be_reached(
         raise error
 
     monkeypatch.setattr(socket, "create_connection", fail)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", ("192.0.2.1", 1))])
     address = EndpointAddress("tcp://elsewhere:1")
     (found,) = reach.findings(address, "the collector", [])
     assert (found.level, found.code) == (PROBLEM, 7)

@@ -91,6 +91,24 @@ def test_nobody_there(tcp: EndpointAddress) -> None:
         greeting.ask(EndpointAddress("ipc://nothing.ipc"))
 
 
+def test_a_name_is_connected_to_as_roles_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libzmq resolves names for IPv4 unless it is told otherwise."""
+    found = [(socket.AF_INET6, ("::1", 0, 0, 0)), (socket.AF_INET, ("127.0.0.1", 0))]
+
+    def resolve(host: Any, port: int, family: int = 0, *_args: Any) -> list[Any]:
+        if host == "127.0.0.1":
+            return [(socket.AF_INET, 1, 6, "", (host, port))]
+        return [(f, 1, 6, "", (to[0], port, *to[2:])) for f, to in found if family in {0, f}]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this system has no IPv6")
+    with server, pytest.raises(ConnectionRefusedError):
+        greeting.ask(EndpointAddress(f"tcp://localhost:{server.getsockname()[1]}"))
+
+
 def answering(server: socket.socket, answer: bytes | None) -> threading.Thread:
     """Answer one connection, or end it without an answer."""
 

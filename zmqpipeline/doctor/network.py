@@ -32,16 +32,12 @@ def is_here(address: EndpointAddress) -> bool:
     host = address.target.rpartition(":")[0].strip("[]")
     if address.scheme != "tcp" or host in {"*", "::"} or not is_open(address):
         return True
-    found = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)
-    return any(_is_own(family, name) for family, _, _, _, name in found)
-
-
-def _is_own(family: int, name: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]) -> bool:
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(name)
-        except OSError:
-            return False
+    number, _ = greeting.resolved(address)
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in number else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((number, 0))
+    except OSError:  # it is another one's, or of a kind that this host does not have
+        return False
     return True
 
 
