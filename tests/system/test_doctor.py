@@ -324,6 +324,19 @@ def test_where_nobody_is(command: Command, free_port: Callable[[], int]) -> None
     ]
 
 
+def test_what_only_one_process_can_use(command: Command) -> None:
+    command.write("app.py", two_tasks().replace("ipc://collector.ipc", "inproc://collector"))
+    command.write("workers.py", WORKERS)
+    code, found = examined(command, "workers.py")
+    assert code == 4
+    told = (
+        "Does connects to 'inproc://collector', which only one process can use, and each role is a process: "
+        "write ipc:// or tcp://"
+    )
+    assert ("problem", told) in found
+    assert not any("nobody listens at inproc" in sentence for _, sentence in found)
+
+
 def test_where_others_are(command: Command) -> None:
     command.write("app.py", two_tasks())
     command.write("workers.py", WORKERS)

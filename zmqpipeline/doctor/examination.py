@@ -94,7 +94,15 @@ def _places(
             named = [use.peer for use in connections if use.address == address]
             elsewhere.setdefault(address, named[0] if named else f"the role that binds it ({owner})")
     for use in connections:
-        if not any(wiring.meets(address, use.address) for address, _ in places):
+        if any(wiring.meets(address, use.address) for address, _ in places):
+            continue
+        if use.address.scheme == "inproc":
+            sentence = (
+                f"{use.user} connects to {str(use.address)!r}, which only one process can use, and each role "
+                f"is a process: write ipc:// or tcp://"
+            )
+            yield problem("endpoints", sentence, Exit.WRONG_DECLARATION)
+        else:
             elsewhere.setdefault(use.address, use.peer)
     for address, peer in elsewhere.items():
         yield from reach.findings(address, peer, [use for use in connections if use.address == address])
