@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import threading
@@ -221,6 +222,27 @@ def test_what_a_dead_process_has_left_is_no_obstacle(folder: Path) -> None:
     folder.joinpath("s.ipc.lock").write_text("1\n")
     bindable.check("ipc://s.ipc")
     assert sorted(path.name for path in folder.iterdir()) == ["s.ipc", "s.ipc.lock"]
+
+
+def test_a_role_that_binds_while_its_lock_is_looked_at_does_so(
+    context: zmq.Context[Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks, tried = fcntl.flock, list[int]()
+    folder.joinpath("s.ipc.lock").touch()
+    with folder.joinpath("s.ipc.lock").open() as looking:
+        locks(looking, fcntl.LOCK_SH)  # as bindable.holder_of does
+
+        def lock(file: Any, how: int) -> None:
+            tried.append(how)
+            if len(tried) == 3:
+                locks(looking, fcntl.LOCK_UN)
+            locks(file, how)
+
+        monkeypatch.setattr(fcntl, "flock", lock)
+        with sockets.make_socket(context, zmq.ROUTER) as bound, binding.bind(bound, "ipc://s.ipc"):
+            assert bindable.holder_of(EndpointAddress("ipc://s.ipc")) == os.getpid()
+    exclusive, shared = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_SH | fcntl.LOCK_NB
+    assert tried[:3] == [exclusive, shared, exclusive]
 
 
 def test_a_listener_that_knows_no_lock_is_alive(folder: Path) -> None:
