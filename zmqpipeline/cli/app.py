@@ -84,8 +84,7 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
     """
     given = Endpoints(given_endpoints, os.environ)
     environ = given.environment()
-    if journal is not None:
-        environ[build.JOURNAL] = journal
+    build.use_journal(journal, environ)
     build.use_keys(keys, environ)
     if log_level is not None:
         environ[logs.VARIABLE] = log_level

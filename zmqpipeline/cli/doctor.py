@@ -38,8 +38,7 @@ def doctor(
     """
     given = Endpoints(endpoints, os.environ)
     environ = given.environment()
-    if journal is not None:
-        environ[build.JOURNAL] = journal
+    build.use_journal(journal, environ)
     build.use_keys(keys, environ)
     findings = list(_findings(file, given.arguments(), environ))
     if as_json:
