@@ -13,7 +13,7 @@ import pytest
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.reload import Watcher, folder_of
 
-from .apps import BUSY, two_tasks
+from .apps import BUSY, SERVICE, two_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +55,9 @@ def several_files(version: int, **replaced: str) -> dict[str, str]:
     }
 
 
-def start_busy(command: Command, *options: str) -> Running:
+def start_busy(command: Command, *options: str, **replaced: str) -> Running:
     """Start a program in several files, and wait until its worker is busy until there is a file named go."""
-    for name, text in several_files(1, execution=BUSY).items():
+    for name, text in several_files(1, execution=BUSY, **replaced).items():
         command.write(name, text)
     run = command.start("run", "app.py", "-w", "1", "--reload", *options)
     run.wait_for("busy 1$")
@@ -185,6 +185,23 @@ def test_only_the_workers_begin_again_if_only_their_file_has_changed(command: Co
 
 
 @needs_watchfiles
+def test_a_task_that_a_worker_does_not_finish_in_time_is_done_by_the_new_code(command: Command) -> None:
+    for name, text in several_files(1, execution=BUSY).items():
+        impatient = "    stop_timeout = 0.2\n\n    def init_worker"
+        command.write(name, text.replace("    def init_worker", impatient))
+    run = command.start("run", "app.py", "-w", "1", "--reload")
+    run.wait_for("busy 1$")
+    change(command, several_files(2)["workers.py"], "workers.py")
+    run.wait_for(f"workers.py has changed: Does, DoesMore are {BEGINS}")
+    run.wait_for("finished 1$")
+    run.wait_for(WAITS)
+    end(command, run)
+    assert [line for line in run.err if "done: 80 handed out, 80 acknowledged, 0 failed, 1 redeliv" in line]
+    expected = [f"{task} {i}" for task in ("first", "second") for i in range(1, 41)]
+    assert results(command) == Counter([*expected, "finished"])
+
+
+@needs_watchfiles
 def test_a_collector_and_tasks_do_not_begin_again_alone(command: Command) -> None:
     run = start_busy(command)
     change(command, several_files(2)["keeps.py"], "keeps.py")
@@ -197,7 +214,7 @@ def test_a_collector_and_tasks_do_not_begin_again_alone(command: Command) -> Non
 
 @needs_watchfiles
 def test_a_run_goes_on_while_its_changed_file_cannot_be_loaded(command: Command) -> None:
-    run = start_busy(command)
+    run = start_busy(command, collection="print('kept', data['n'])")
     change(command, "x = (\n", "workers.py")
     run.wait_for("^zmqpipeline: .*workers.py, line 1: '\\(' was never closed$")
     run.wait_for("^zmqpipeline: what runs goes on as it was, until the program can be loaded again$")
@@ -207,13 +224,46 @@ def test_a_run_goes_on_while_its_changed_file_cannot_be_loaded(command: Command)
     run.wait_for("tasks.py, line 1: '\\[' was never closed$")
     run.wait_for("^zmqpipeline: .*goes on as it was, until", times=2)
     command.write("go", "")
-    run.wait_for(r"^zmqpipeline: 1 handed out, 1 acknowledged, ")
+    run.wait_for("kept 1$")
     assert "new" not in "\n".join(run.out)  # nothing is started as long as it could not begin
     change(command, several_files(1)["tasks.py"], "tasks.py")
     run.wait_for(f"tasks.py has changed: all roles are {BEGINS}")
     run.wait_for("finished 1$")
     run.wait_for(WAITS)
     end(command, run)
+
+
+@needs_watchfiles
+def test_a_run_ends_though_its_changed_file_is_still_being_loaded(command: Command) -> None:
+    run = start_busy(command)
+    text = "import sys, time\nprint('loads', file=sys.stderr)\ntime.sleep(1000)\n"
+    change(command, text, "workers.py")
+    run.wait_for("loads$")
+    command.write("go", "")
+    run.wait_for("zmqpipeline: done: 80 handed out, ")
+    run.wait_for("loads$", times=2)  # it has changed, so it begins again at once
+    change(command, several_files(1)["workers.py"], "workers.py")
+    run.wait_for("finished 1$", times=2)
+    run.wait_for(WAITS)
+    end(command, run)
+
+
+@needs_watchfiles
+def test_service_workers_begin_again_alone(command: Command) -> None:
+    before, adds, worker = SERVICE.partition("class Adds(")
+    command.write("app.py", before + "from workers import Adds\n")
+    head = before.replace("broker = ", "# ")
+    command.write("workers.py", head + "print('one')\n" + adds + worker)
+    run = command.start("run", "app.py", "-w", "1", "--reload")
+    run.wait_for(r"^broker\[\d+\] one$")
+    run.wait_for(r"^Adds\[\d+\] one$")
+    change(command, head + "print('two')\n" + adds + worker, "workers.py")
+    run.wait_for(f"^zmqpipeline: workers.py has changed: Adds is {BEGINS}")
+    run.wait_for(r"^Adds\[\d+\] two$")
+    run.signal(signal.SIGTERM)
+    assert run.finish() == 143, run.output
+    assert not [line for line in run.out if line.startswith("broker") and line.endswith("two")]
+    command.assert_clean()
 
 
 @needs_watchfiles
