@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import resource
 import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +18,7 @@ from tests.roles.snapshots import make_collector, make_process, make_snapshot, m
 from zmqpipeline import EndpointAddress, __version__
 from zmqpipeline.doctor import installation, network, reach, versions, wiring
 from zmqpipeline.doctor.finding import OK, PROBLEM, WARNING
+from zmqpipeline.wire import greeting
 
 
 @pytest.mark.parametrize(
@@ -123,6 +128,56 @@ def test_an_address_of_a_kind_that_this_host_does_not_have_is_elsewhere(
 
     monkeypatch.setattr(socket, "socket", fail)
     assert not network.is_here(EndpointAddress("tcp://[2001:db8::1]:1"))
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not show who listens")
+def test_who_has_an_address_is_not_who_has_its_port_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_address: EndpointAddress) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(greeting, "ask", fail)  # they would be silent
+    listen = (
+        "import socket, sys\n"
+        "with socket.create_server(('127.0.0.2', int(sys.argv[1]))):\n"
+        "    print(flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        port = own.getsockname()[1]
+        with subprocess.Popen(
+            [sys.executable, "-c", listen, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            told = {
+                host: network.who_has(EndpointAddress(f"tcp://{host}:{port}"))
+                for host in ("127.0.0.1", "127.0.0.2", "localhost")
+            }
+            other.communicate()
+    pids = {host: text.split()[1] for host, text in told.items()}
+    assert pids == {
+        "127.0.0.1": str(os.getpid()),
+        "127.0.0.2": str(other.pid),
+        "localhost": str(os.getpid()),
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "host", "has"),
+    [
+        ("00000000:1F90", "127.0.0.1", True),
+        ("0100007F:1F90", "127.0.0.1", True),
+        ("0100007F:1F90", "", True),
+        ("0200007F:1F90", "127.0.0.1", False),
+        ("0100007F:1F91", "127.0.0.1", False),
+        ("00000000000000000000000000000000:1F90", "127.0.0.1", True),
+        ("00000000000000000000000001000000:1F90", "::1", True),
+        ("0000000000000000FFFF00000100007F:1F90", "127.0.0.1", True),
+    ],
+)
+@pytest.mark.skipif(sys.byteorder != "little", reason="a system of the other kind writes them otherwise")
+def test_places_as_the_system_writes_them(place: str, host: str, has: bool) -> None:
+    assert network._has(place, host, 8080) is has
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".com"])
