@@ -43,14 +43,14 @@ MOST_GONE = MOST_SHOWN = 50
 #: of the texts of a failure, so many characters: a snapshot is for a screen
 _MOST_TEXT, _MOST_TRACEBACK = 1000, 4000
 
-#: what this process runs
-_OWN = {"version": __version__, "protocol": PROTOCOL_VERSION}
-
 _PHASES: dict[BookPhase, Phase] = {
     BookPhase.WAITING: "waiting",
     BookPhase.OPEN: "running",
     BookPhase.COMPLETE: "complete",
 }
+
+#: what this process runs
+_OWN = {"version": __version__, "protocol": PROTOCOL_VERSION}
 
 
 class Observer:
