@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.roles.snapshots import FakeDistributor, make_snapshot
 from zmqpipeline import __version__
 from zmqpipeline.keys import Keys
+from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION
 
 from .apps import BUSY, SERVICE, two_tasks
 from .test_cli_terminal import on_terminal
@@ -287,6 +289,18 @@ def test_versions_are_compared_with_those_of_a_run_and_nobody_is_disturbed(
         same = f"one process of the run has zmqpipeline {__version__}, as this host has ({monitor})"
         assert ("ok", same) in found
     finish_undisturbed(command, run)
+
+
+def test_a_distributor_that_tells_of_its_run_in_another_form(command: Command) -> None:
+    command.write("app.py", two_tasks())
+    command.write("workers.py", WORKERS)
+    address = f"ipc://{command.folder}/monitor.ipc"
+    with FakeDistributor(address, make_snapshot(version=SNAPSHOT_VERSION + 1)):
+        _, found = examined(command, "workers.py", "--monitor-endpoint", address)
+    told = (
+        f"which versions the processes of the run have is not known: the distributor at {address} tells of "
+    )
+    assert any(level == "warning" and sentence.startswith(told) for level, sentence in found), found
 
 
 def test_a_run_that_nobody_shows(command: Command) -> None:
