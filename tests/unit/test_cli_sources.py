@@ -150,6 +150,24 @@ def test_what_a_package_takes_others_may_have(folder: Path, text: str) -> None:
     assert found({"own_app": "from own_tasks import First\nfrom own_parts.does import Does\n"}) == {}
 
 
+def test_what_is_strange_in_a_program_does_not_keep_it_from_running(folder: Path) -> None:
+    """Every run looks at its files, not only one that is begun again."""
+    folder.joinpath("own_strange.py").write_text(
+        "import sys\n"
+        "class Strange:\n"
+        "    def __getattr__(self, name):\n"
+        "        raise RuntimeError(name)\n"
+        "sys.modules['own_stranger'] = Strange()\n"
+        "sys.modules['own_nothing'] = None\n"
+        "def never():\n"
+        "    from . import something\n"
+        "    from own_stranger import x\n"
+        "    from own_nothing import y\n",
+        encoding="utf-8",
+    )
+    assert found({"own_app": FILE + "import own_strange\n"}) == {"own_workers": ["Does"]}
+
+
 def test_a_file_that_has_changed_meanwhile_is_about_everybody(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: the roles that can be replaced in the middle of a run: what they hold they give back, and they keep nothing
 REPLACEABLE = ("worker", "service-worker")
 
+#: what is in these folders is nobody's who writes the program
+_INSTALLED = {"site-packages", "dist-packages"}
 _ROLES = (Collector, Distributor, MetaDataWorker, ServiceWorker, Task, Worker)
 
 
@@ -84,10 +86,16 @@ def _modules(role: type) -> Iterator[str]:
 
 def _file(name: str) -> Path | None:
     """Find the file of a module, if that is part of the program and written in Python."""
-    file = getattr(sys.modules.get(name), "__file__", None)
-    if file is None or not file.endswith(".py") or "site-packages" in file or not is_program(file):
+    file = _names(name).get("__file__")
+    if not isinstance(file, str) or not file.endswith(".py") or _INSTALLED.intersection(Path(file).parts):
         return None
-    return Path(file).resolve()
+    return Path(file).resolve() if is_program(file) else None
+
+
+def _names(name: str) -> dict[str, Any]:
+    """Look what a module has, without what it makes up when it is asked: that may raise anything."""
+    found: dict[str, Any] = getattr(sys.modules.get(name), "__dict__", {})
+    return found
 
 
 def _taken(tree: ast.Module, module: ModuleType) -> Iterator[str]:
@@ -97,9 +105,12 @@ def _taken(tree: ast.Module, module: ModuleType) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             relative = "." * node.level + (node.module or "")
-            source = importlib.util.resolve_name(relative, module.__package__)
+            try:
+                source = importlib.util.resolve_name(relative, module.__package__)
+            except ImportError:
+                continue  # it has never been executed
             for alias in node.names:
-                value: Any = getattr(sys.modules.get(source), alias.name, None)
+                value = _names(source).get(alias.name)
                 if not (isinstance(value, type) and issubclass(value, _ROLES)):
                     yield from (source, f"{source}.{alias.name}")
 
