@@ -275,3 +275,14 @@ Does.peer_timeout = 0.2
     assert "Traceback" not in first.output
     collector.popen.terminate()
     assert collector.finish() == 143
+
+
+@pytest.mark.parametrize("subcommand", ["run", "distributor", "doctor"])
+def test_an_empty_option_does_not_switch_the_journal_off(command: Command, subcommand: str) -> None:
+    """It is what a shell makes of a variable that is not set, and nothing would be written down."""
+    command.write("app.py", two_tasks())
+    code, run = command.run(subcommand, "app.py", "--journal", "", env={"ZMQPIPELINE_JOURNAL": "j"})
+    assert code == 2, run.output
+    assert run.out == []
+    assert run.err[-1].endswith(": --journal is empty, expected the path of a file")
+    command.assert_clean()

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.roles.snapshots import FakeDistributor, make_snapshot
+from zmqpipeline import __version__
 from zmqpipeline.keys import Keys
+from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION
 
 from .apps import BUSY, SERVICE, two_tasks
 from .test_cli_terminal import on_terminal
@@ -191,9 +194,9 @@ def test_roles_that_do_not_fit_together(command: Command, case: str) -> None:
     assert ended == code
 
 
-def busy(command: Command, *options: str, env: dict[str, str] | None = None) -> Running:
+def busy(command: Command, *options: str, env: dict[str, str] | None = None, more: str = "") -> Running:
     """Start a run whose workers are in the middle of a task until there is a file named go."""
-    command.write("app.py", two_tasks(execution=BUSY))
+    command.write("app.py", two_tasks(execution=BUSY) + more)
     run = command.start("run", "app.py", "-w", "1", *options, env=env)
     run.wait_for("busy 1$")
     return run
@@ -249,6 +252,66 @@ def test_from_a_host_of_workers_everything_is_reached_and_nobody_is_disturbed(
     finish_undisturbed(command, run)
 
 
+#: a collector and workers of another version than the distributor's
+OTHER_VERSION = """
+import zmqpipeline.role
+
+zmqpipeline.role.__version__ = "0.0.1"
+"""
+
+
+@pytest.mark.parametrize("transport", ["ipc", "tcp with keys"])
+def test_versions_are_compared_with_those_of_a_run_and_nobody_is_disturbed(
+    command: Command, free_port: Callable[[], int], transport: str
+) -> None:
+    environ = {"ZMQPIPELINE_MONITOR_ENDPOINT": "ipc://monitor.ipc"}
+    keys: tuple[str, ...] = ()
+    if transport != "ipc":
+        environ = {**over_tcp(free_port), "ZMQPIPELINE_MONITOR_ENDPOINT": f"tcp://127.0.0.1:{free_port()}"}
+        keys = ("--keys", str(Keys.new(command.folder / "keys").folder))
+    monitor = environ["ZMQPIPELINE_MONITOR_ENDPOINT"]
+    command.write("app.py", two_tasks())
+    before = examined(command, "app.py", *keys, env=environ)
+    assert before[0] == 0
+    assert ("ok", f"no run is shown at {monitor} now, so there are no versions to compare") in before[1]
+    run = busy(command, *keys, env=environ, more=OTHER_VERSION)
+    command.write("workers.py", WORKERS)
+    for file, expected in {"workers.py": 0, "app.py": 5}.items():
+        code, found = examined(command, file, *keys, env=environ)
+        assert code == expected, found
+        told = [sentence for level, sentence in found if level == "warning" and "has zmqpipeline" in sentence]
+        assert [sentence.partition(" on ")[0] for sentence in told] == [
+            "the collector Keeps",
+            "Does",
+            "DoesMore",
+        ]
+        assert all(f" has zmqpipeline 0.0.1, and this host {__version__}: install" in each for each in told)
+        same = f"one process of the run has zmqpipeline {__version__}, as this host has ({monitor})"
+        assert ("ok", same) in found
+    finish_undisturbed(command, run)
+
+
+def test_a_distributor_that_tells_of_its_run_in_another_form(command: Command) -> None:
+    command.write("app.py", two_tasks())
+    command.write("workers.py", WORKERS)
+    address = f"ipc://{command.folder}/monitor.ipc"
+    with FakeDistributor(address, make_snapshot(version=SNAPSHOT_VERSION + 1)):
+        _, found = examined(command, "workers.py", "--monitor-endpoint", address)
+    told = (
+        f"which versions the processes of the run have is not known: the distributor at {address} tells of "
+    )
+    assert any(level == "warning" and sentence.startswith(told) for level, sentence in found), found
+
+
+def test_a_run_that_nobody_shows(command: Command) -> None:
+    command.write("app.py", two_tasks())
+    command.write("workers.py", WORKERS)
+    code, found = examined(command, "workers.py", "--monitor-endpoint", "ipc://monitor.ipc")
+    assert code == 7
+    told = "nobody listens at ipc://monitor.ipc: start the distributor in the folder "
+    assert any(sentence.startswith(told) for level, sentence in found if level == "problem"), found
+
+
 def over_tcp(free_port: Callable[[], int], host: str = "127.0.0.1") -> dict[str, str]:
     names = ("ENDPOINT_FIRST", "ENDPOINT_SECOND", "COLLECTOR_ENDPOINT", "ACK_ENDPOINT")
     return {f"ZMQPIPELINE_{name}": f"tcp://{host}:{free_port()}" for name in names}
@@ -273,6 +336,19 @@ def test_where_nobody_is(command: Command, free_port: Callable[[], int]) -> None
             f"or correct the address"
         ),
     ]
+
+
+def test_what_only_one_process_can_use(command: Command) -> None:
+    command.write("app.py", two_tasks().replace("ipc://collector.ipc", "inproc://collector"))
+    command.write("workers.py", WORKERS)
+    code, found = examined(command, "workers.py")
+    assert code == 4
+    told = (
+        "Does connects to 'inproc://collector', which only one process can use, and each role is a process: "
+        "write ipc:// or tcp://"
+    )
+    assert ("problem", told) in found
+    assert not any("nobody listens at inproc" in sentence for _, sentence in found)
 
 
 def test_where_others_are(command: Command) -> None:

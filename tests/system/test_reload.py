@@ -13,7 +13,7 @@ import pytest
 from zmqpipeline.cli.exits import CommandError
 from zmqpipeline.cli.reload import Watcher, folder_of
 
-from .apps import BUSY, two_tasks
+from .apps import BUSY, SERVICE, two_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,41 @@ def change(command: Command, text: str, name: str = "app.py") -> None:
     command.write(f"{name}.new", text)
     os.utime(command.folder / f"{name}.new", (1e9, 1e9))
     command.folder.joinpath(f"{name}.new").replace(command.folder / name)
+
+
+def several_files(version: int, **replaced: str) -> dict[str, str]:
+    """Divide the program into files: one for the tasks, one for the workers, one for the collector."""
+    before, does, rest = program(version, **replaced).partition("class Does(")
+    workers, keeps, collector = rest.partition("class Keeps(")
+    head, first, tasks = before.partition("class First(")
+    return {
+        "tasks.py": head + first + tasks,
+        "workers.py": head + does + workers,
+        "keeps.py": head + keeps + collector,
+        "app.py": "from keeps import Keeps\nfrom tasks import *\nfrom workers import Does, DoesMore\n",
+    }
+
+
+def start_busy(command: Command, *options: str, **replaced: str) -> Running:
+    """Start a program in several files, and wait until its worker is busy until there is a file named go."""
+    for name, text in several_files(1, execution=BUSY, **replaced).items():
+        command.write(name, text)
+    run = command.start("run", "app.py", "-w", "1", "--reload", *options)
+    run.wait_for("busy 1$")
+    return run
+
+
+def finish_once(command: Command, run: Running) -> None:
+    """See the run that is under way through to its end: it is the only one, and nothing is missing."""
+    run.wait_for(WAITS)
+    end(command, run)
+    (summary,) = (line for line in run.err if " redelivered in " in line)
+    assert summary.startswith(
+        "zmqpipeline: done: 80 handed out, 80 acknowledged, 0 failed, 0 redelivered in "
+    )
+    assert summary.endswith(", 0 restarts")
+    expected = [f"{task} {i}" for task in ("first", "second") for i in range(1, 41)]
+    assert results(command) == Counter([*expected, "finished"])
 
 
 def end(command: Command, run: Running, number: signal.Signals = signal.SIGINT) -> None:
@@ -76,7 +111,7 @@ def test_a_run_is_drained_before_it_begins_again(command: Command) -> None:
     run = command.start("run", "app.py", "-w", "2", "--reload")
     run.wait_for(r"busy \d+$", times=2)
     change(command, program(2))
-    run.wait_for(f"^zmqpipeline: app.py has changed: {BEGINS}")
+    run.wait_for(f"^zmqpipeline: app.py has changed: all roles are {BEGINS}")
     command.write("go", "")
     run.wait_for(r"zmqpipeline: stopped: \d+ handed out, ")
     drained = results(command)
@@ -132,6 +167,114 @@ def test_a_file_that_never_loads_is_given_up_when_it_changes(command: Command) -
     run.wait_for("loads")
     change(command, program(2))
     run.wait_for("finished 2$")
+    run.wait_for(WAITS)
+    end(command, run)
+
+
+@needs_watchfiles
+def test_only_the_workers_begin_again_if_only_their_file_has_changed(command: Command) -> None:
+    run = start_busy(command)
+    change(command, several_files(2, execution="print('new', data['n'])")["workers.py"], "workers.py")
+    run.wait_for(f"^zmqpipeline: workers.py has changed: Does, DoesMore are {BEGINS}")
+    command.write("go", "")
+    run.wait_for(r"^DoesMore/second\[\d+\] new 40$")  # those that had nothing to do yet are others as well
+    finish_once(command, run)
+    # what the worker was busy with was done by its old code, what it had not begun by the new one
+    assert len([line for line in run.out if " busy " in line]) == 1
+    assert len([line for line in run.out if " new " in line]) == 79
+
+
+@needs_watchfiles
+def test_a_task_that_a_worker_does_not_finish_in_time_is_done_by_the_new_code(command: Command) -> None:
+    for name, text in several_files(1, execution=BUSY).items():
+        impatient = "    stop_timeout = 0.2\n\n    def init_worker"
+        command.write(name, text.replace("    def init_worker", impatient))
+    run = command.start("run", "app.py", "-w", "1", "--reload")
+    run.wait_for("busy 1$")
+    change(command, several_files(2)["workers.py"], "workers.py")
+    run.wait_for(f"workers.py has changed: Does, DoesMore are {BEGINS}")
+    run.wait_for("finished 1$")
+    run.wait_for(WAITS)
+    end(command, run)
+    assert [line for line in run.err if "done: 80 handed out, 80 acknowledged, 0 failed, 1 redeliv" in line]
+    expected = [f"{task} {i}" for task in ("first", "second") for i in range(1, 41)]
+    assert results(command) == Counter([*expected, "finished"])
+
+
+@needs_watchfiles
+def test_a_collector_and_tasks_do_not_begin_again_alone(command: Command) -> None:
+    run = start_busy(command)
+    change(command, several_files(2)["keeps.py"], "keeps.py")
+    run.wait_for(f"^zmqpipeline: keeps.py has changed: all roles are {BEGINS}")
+    command.write("go", "")
+    run.wait_for("finished 2$")
+    run.wait_for(WAITS)
+    end(command, run)
+
+
+@needs_watchfiles
+def test_a_run_goes_on_while_its_changed_file_cannot_be_loaded(command: Command) -> None:
+    run = start_busy(command, collection="print('kept', data['n'])")
+    change(command, "x = (\n", "workers.py")
+    run.wait_for("^zmqpipeline: .*workers.py, line 1: '\\(' was never closed$")
+    run.wait_for("^zmqpipeline: what runs goes on as it was, until the program can be loaded again$")
+    change(command, several_files(2, execution="print('new', data['n'])")["workers.py"], "workers.py")
+    run.wait_for(f"workers.py has changed: Does, DoesMore are {BEGINS}")
+    change(command, "x = [\n", "tasks.py")
+    run.wait_for("tasks.py, line 1: '\\[' was never closed$")
+    run.wait_for("^zmqpipeline: .*goes on as it was, until", times=2)
+    command.write("go", "")
+    run.wait_for("kept 1$")
+    assert "new" not in "\n".join(run.out)  # nothing is started as long as it could not begin
+    change(command, several_files(1)["tasks.py"], "tasks.py")
+    run.wait_for(f"tasks.py has changed: all roles are {BEGINS}")
+    run.wait_for("finished 1$")
+    run.wait_for(WAITS)
+    end(command, run)
+
+
+@needs_watchfiles
+def test_a_run_ends_though_its_changed_file_is_still_being_loaded(command: Command) -> None:
+    run = start_busy(command)
+    text = "import sys, time\nprint('loads', file=sys.stderr)\ntime.sleep(1000)\n"
+    change(command, text, "workers.py")
+    run.wait_for("loads$")
+    command.write("go", "")
+    run.wait_for("zmqpipeline: done: 80 handed out, ")
+    run.wait_for("loads$", times=2)  # it has changed, so it begins again at once
+    change(command, several_files(1)["workers.py"], "workers.py")
+    run.wait_for("finished 1$", times=2)
+    run.wait_for(WAITS)
+    end(command, run)
+
+
+@needs_watchfiles
+def test_service_workers_begin_again_alone(command: Command) -> None:
+    before, adds, worker = SERVICE.partition("class Adds(")
+    command.write("app.py", before + "from workers import Adds\n")
+    head = before.replace("broker = ", "# ")
+    command.write("workers.py", head + "print('one')\n" + adds + worker)
+    run = command.start("run", "app.py", "-w", "1", "--reload")
+    run.wait_for(r"^broker\[\d+\] one$")
+    run.wait_for(r"^Adds\[\d+\] one$")
+    change(command, head + "print('two')\n" + adds + worker, "workers.py")
+    run.wait_for(f"^zmqpipeline: workers.py has changed: Adds is {BEGINS}")
+    run.wait_for(r"^Adds\[\d+\] two$")
+    run.signal(signal.SIGTERM)
+    assert run.finish() == 143, run.output
+    assert not [line for line in run.out if line.startswith("broker") and line.endswith("two")]
+    command.assert_clean()
+
+
+@needs_watchfiles
+def test_a_worker_that_goes_by_another_name_lets_all_begin_again(command: Command) -> None:
+    run = start_busy(command)
+    text = several_files(2)["workers.py"].replace("DoesMore", "DoesLess")
+    command.write("app.py", "from keeps import *\nfrom tasks import *\nfrom workers import *\n")
+    change(command, text, "workers.py")
+    run.wait_for(f"all roles are {BEGINS}")
+    command.write("go", "")
+    run.wait_for("finished 1$")
     run.wait_for(WAITS)
     end(command, run)
 
@@ -238,12 +381,12 @@ def test_what_a_watcher_sees(folder: Path) -> None:
     for name in ("sub", ".git", "venv"):
         folder.joinpath(name).mkdir()
     with Watcher(folder) as watcher:
-        assert watcher.has_changed() == ""
+        assert watcher.has_changed() is False
         folder.joinpath("sub/new.py").touch()
         watcher.wait()
-        assert watcher.has_changed() == "sub/new.py has changed"
-        watcher.forget()
-        assert watcher.has_changed() == ""
+        assert watcher.has_changed() is True
+        assert watcher.take() == ["sub/new.py"]
+        assert watcher.has_changed() is False
     seen = {
         name: watcher.is_of_program(None, str(folder / name))
         for name in ("a.py", "sub/a.py", "a.txt", ".a.py", ".git/a.py", "venv/a.py", "sub/__pycache__/a.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import threading
@@ -92,6 +93,24 @@ def test_nobody_there(tcp: EndpointAddress) -> None:
         greeting.ask(EndpointAddress("ipc://nothing.ipc"))
 
 
+def test_a_name_is_connected_to_as_roles_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libzmq resolves names for IPv4 unless it is told otherwise."""
+    found = [(socket.AF_INET6, ("::1", 0, 0, 0)), (socket.AF_INET, ("127.0.0.1", 0))]
+
+    def resolve(host: Any, port: int, family: int = 0, *_args: Any) -> list[Any]:
+        if host == "127.0.0.1":
+            return [(socket.AF_INET, 1, 6, "", (host, port))]
+        return [(f, 1, 6, "", (to[0], port, *to[2:])) for f, to in found if family in {0, f}]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this system has no IPv6")
+    with server, pytest.raises(ConnectionRefusedError):
+        greeting.ask(EndpointAddress(f"tcp://localhost:{server.getsockname()[1]}"))
+
+
 def answering(server: socket.socket, answer: bytes | None) -> threading.Thread:
     """Answer one connection, or end it without an answer."""
 
@@ -151,9 +170,12 @@ def test_who_waits_at_an_address_finds_nobody_there(monkeypatch: pytest.MonkeyPa
     def let_in(*_args: Any) -> None:
         pytest.fail("it listens")
 
+    address = make_address(transport)
     monkeypatch.setattr(socket.socket, "listen", let_in)
+    if transport == "abstract":  # a name that is taken without listening is one that nobody else can take
+        monkeypatch.setattr(socket.socket, "bind", let_in)
     monkeypatch.setattr(zmq.Socket, "bind", let_in)
-    bindable.check(make_address(transport))
+    bindable.check(address)
 
 
 @pytest.mark.parametrize("transport", ["tcp", "ipc", "abstract"])
@@ -204,6 +226,27 @@ def test_what_a_dead_process_has_left_is_no_obstacle(folder: Path) -> None:
     folder.joinpath("s.ipc.lock").write_text("1\n")
     bindable.check("ipc://s.ipc")
     assert sorted(path.name for path in folder.iterdir()) == ["s.ipc", "s.ipc.lock"]
+
+
+def test_a_role_that_binds_while_its_lock_is_looked_at_does_so(
+    context: zmq.Context[Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks, tried = fcntl.flock, list[int]()
+    folder.joinpath("s.ipc.lock").touch()
+    with folder.joinpath("s.ipc.lock").open() as looking:
+        locks(looking, fcntl.LOCK_SH)  # as bindable.holder_of does
+
+        def lock(file: Any, how: int) -> None:
+            tried.append(how)
+            if len(tried) == 3:
+                locks(looking, fcntl.LOCK_UN)
+            locks(file, how)
+
+        monkeypatch.setattr(fcntl, "flock", lock)
+        with sockets.make_socket(context, zmq.ROUTER) as bound, binding.bind(bound, "ipc://s.ipc"):
+            assert bindable.holder_of(EndpointAddress("ipc://s.ipc")) == os.getpid()
+    exclusive, shared = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_SH | fcntl.LOCK_NB
+    assert tried[:3] == [exclusive, shared, exclusive]
 
 
 def test_a_listener_that_knows_no_lock_is_alive(folder: Path) -> None:

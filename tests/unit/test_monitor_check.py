@@ -33,6 +33,7 @@ def test_a_snapshot_is_one() -> None:
         ("latency", None),
         ("latency", 1),  # a float that had no fraction may arrive as a whole number
         ("workers", []),
+        ("distributor.version", "1.0"),  # an earlier one does not tell it
         ("tasks.0.total", None),
         ("workers.0.state", "asleep"),  # a state of a later version
         ("workers.0.more", "than we know"),
@@ -57,6 +58,7 @@ def test_what_may_be_otherwise(path: str, value: Any) -> None:
         ("rate", float("nan")),
         ("rate", float("inf")),
         ("rate", 1e300),
+        ("distributor.version", 1),
         ("waits_for", "a worker"),
         ("waits_for.0", None),
         ("collector", {}),

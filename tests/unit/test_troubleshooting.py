@@ -82,6 +82,10 @@ NOT_ALONE = {
         "a process may open any number of files", "a process may open … files, and each connection is one",
         "… can be used to connect, with the public key …", "… can be used to bind, and lets in …",
         "… is reached, and a ZeroMQ socket … answers (…)", "… is let in at …",
+        "give the … of a run to compare the versions of its processes with this one",
+        "no run is shown at … now, so there are no versions to compare",
+        "… processes of the run have", "one process of the run has",
+        "… zmqpipeline …, as this host has (…)",
     ),
     "of whom a doctor says it, and what it adds": (
         "the role that binds it (…)", "it is process …", "nobody answers there", "a ZeroMQ socket …",
@@ -89,7 +93,9 @@ NOT_ALONE = {
     ),
     "what a run with --reload is at": (
         "stopped by … while it waited for a change", "waiting for a change in …; Ctrl-C ends",
-        "…: finishing what is under way, to begin again",
+        "…: all roles are finishing what is under way, to begin again",
+        "…: … … finishing what is under way, to begin again",
+        "what runs goes on as it was, until the program can be loaded again",
     ),
     "logged for information, or the history of a test": (
         "client … is …, its answer is dropped", "after a commit", "… (to be started again)",
@@ -98,7 +104,9 @@ NOT_ALONE = {
         "resuming the run of the journal …: … tasks are acknowledged, … are handed out again",
         "… is connected to the broker at …", ", … handed out again",
         "stopped by … while it waited for a change", "waiting for a change in …; Ctrl-C ends",
-        "…: finishing what is under way, to begin again",
+        "…: all roles are finishing what is under way, to begin again",
+        "…: … … finishing what is under way, to begin again",
+        "what runs goes on as it was, until the program can be loaded again",
     ),
 }  # fmt: skip
 PARTS = {text for texts in NOT_ALONE.values() for text in texts}

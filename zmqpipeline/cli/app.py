@@ -67,9 +67,7 @@ def group() -> None:
     expose_value=False,  # whoever is to know it knows it before: see __main__.py
     help=f"Write everything on stderr as objects of JSON, one a line (environment: {jsonlines.VARIABLE}).",
 )
-@click.option(
-    "--reload", is_flag=True, help="Begin again whenever a file of the program changes (needs watchfiles)."
-)
+@click.option("--reload", is_flag=True, help="Start roles again whose file has changed (needs watchfiles).")
 def run(  # noqa: PLR0913, PLR0917 - one for each option
     file: str,
     workers: int | None,
@@ -86,8 +84,7 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
     """
     given = Endpoints(given_endpoints, os.environ)
     environ = given.environment()
-    if journal is not None:
-        environ[build.JOURNAL] = journal
+    build.use_journal(journal, environ)
     build.use_keys(keys, environ)
     if log_level is not None:
         environ[logs.VARIABLE] = log_level

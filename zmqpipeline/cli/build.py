@@ -88,6 +88,28 @@ def use_keys(folder: str | None, environ: MutableMapping[str, str]) -> None:
         environ[access.VARIABLE] = folder
 
 
+def use_journal(path: str | None, environ: MutableMapping[str, str]) -> None:
+    """Let ``--journal`` go before the environment.
+
+    Parameters
+    ----------
+    path
+        what was given, or None
+    environ
+        where the distributor looks it up
+
+    Raises
+    ------
+    CommandError
+        if it is empty, for the same reason as with keys: nobody would notice that nothing is written down
+
+    """
+    if path == "":
+        raise CommandError("--journal is empty, expected the path of a file", Exit.USAGE)
+    if path is not None:
+        environ[JOURNAL] = path
+
+
 def settings(program: Program, found: Found, given: Endpoints) -> Settings:
     """Find out a distributor's endpoints.
 

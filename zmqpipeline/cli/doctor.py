@@ -32,14 +32,13 @@ def doctor(
 ) -> int:
     """Look for what would keep FILE from working on this host.
 
-    No role is run, no address bound and no message sent: it may be used beside a run. Each finding is a
-    sentence, with what to do. The exit code is 0 if there is no problem, and else that with which a run
-    would end.
+    No role is run, no address bound and no message sent, but to a monitor endpoint: it may be used beside
+    a run. Each finding is a sentence, with what to do. The exit code is 0 if there is no problem, and else
+    that with which a run would end.
     """
     given = Endpoints(endpoints, os.environ)
     environ = given.environment()
-    if journal is not None:
-        environ[build.JOURNAL] = journal
+    build.use_journal(journal, environ)
     build.use_keys(keys, environ)
     findings = list(_findings(file, given.arguments(), environ))
     if as_json:

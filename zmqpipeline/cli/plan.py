@@ -42,6 +42,10 @@ class Plan:
         sentences about what may not be meant
     types
         the task types of the roles that have one, by their names
+    bound
+        the addresses that these roles bind
+    files
+        the files that concern nobody but some workers, with the names of these
 
     """
 
@@ -51,6 +55,8 @@ class Plan:
     journal: bool = False
     warnings: list[str] = field(default_factory=list)
     types: dict[str, str] = field(default_factory=dict)
+    bound: list[str] = field(default_factory=list)
+    files: dict[str, list[str]] = field(default_factory=dict)
 
     def dump(self) -> str:
         """Write it as one line of JSON."""
@@ -84,6 +90,7 @@ def make(program: Program, given: Endpoints) -> Plan:
     plan.ipc = [
         str(Path(a.target).absolute()) for a, _ in bound if a.scheme == "ipc" and not a.target.startswith("@")
     ]
+    plan.bound = [str(address) for address, _ in bound]
     plan.roles = [(kind, found.name) for kind in ORDER for found in program.roles[kind]]
     plan.types = {
         found.name: found.task_type

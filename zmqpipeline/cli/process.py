@@ -83,6 +83,8 @@ class Process:
     terminated_at: float | None = None
     hurried: bool = False
     killed: bool = False
+    #: whether another one with changed code is to take its place
+    renewed: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
 
     @property

@@ -1,4 +1,4 @@
-"""``zmqpipeline run --reload``: finishes a run when a file of its program changes, and begins again."""
+"""``zmqpipeline run --reload``: when a file of a program changes, its roles begin again with the new code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StoppedWaiting(StoppedEarly):
 
 
 def run(target: str, workers: int | None, options: list[str], environ: Mapping[str, str]) -> int:
-    """Run every role of a file, and all of them again with each change.
+    """Run every role of a file, and those again that a change concerns.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ def run(target: str, workers: int | None, options: list[str], environ: Mapping[s
     without_bytecode = {**environ, "PYTHONDONTWRITEBYTECODE": "1"}
     with Watcher(folder_of(target)) as watcher:
         while True:
-            watcher.forget()
+            watcher.take()  # what begins now finds it all
             try:
-                ended = running.run(target, workers, options, without_bytecode, watcher.has_changed)
+                ended = running.run(target, workers, options, without_bytecode, watcher)
             except OutdatedError:
                 continue
             except CommandError as error:
@@ -70,6 +70,8 @@ def run(target: str, workers: int | None, options: list[str], environ: Mapping[s
             else:
                 if ended.signal is not None:
                     return of_signal(ended.signal)
+                if ended.is_outdated:
+                    continue
             watcher.wait()
 
 
@@ -112,20 +114,18 @@ class Watcher:
             target=self._watch, args=(_watch_function(),), name="reload", daemon=True
         )
 
-    def has_changed(self) -> str:
-        """Say what has changed since :meth:`forget`; ``""`` if nothing has."""
+    def has_changed(self) -> bool:
+        """Tell whether something has changed since :meth:`take`."""
+        self._check()
+        return self._news.is_set()
+
+    def take(self) -> list[str]:
+        """Return the files of the folder that have changed since the last call."""
         self._check()
         with self._lock:
-            if not self._names:
-                return ""
-            first, *others = self._names
-        return f"{first}{f' and {len(others)} more' if others else ''} {'have' if others else 'has'} changed"
-
-    def forget(self) -> None:
-        """Forget what has changed so far: what begins now finds it all."""
-        with self._lock:
+            names, self._names = self._names, []
             self._news.clear()
-            self._names = []
+        return names
 
     def wait(self) -> None:
         """Say that this is waited for, and wait until something changes.

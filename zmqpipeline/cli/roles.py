@@ -53,6 +53,7 @@ def main(command: str, arguments: list[str]) -> int:
     supervision = Supervision(options.stop_fd, options.status_fd)
     try:
         build.use_keys(options.keys, os.environ)
+        build.use_journal(getattr(options, "journal", None), os.environ)
         if command in _LOOKS:
             _LOOKS[command](options, supervision)
             return Exit.DONE
@@ -83,8 +84,13 @@ def _write_lines() -> None:
 
 
 def _plan(options: argparse.Namespace, supervision: Supervision) -> None:
-    found = program.read(options.file, loading.load(options.file))
-    supervision.tell_all("plan", plan=plan.make(found, _given(PLAN, options)).dump())
+    from zmqpipeline.cli import sources  # noqa: PLC0415 - only for this command
+
+    module = loading.load(options.file)
+    found = program.read(options.file, module)
+    made = plan.make(found, _given(PLAN, options))
+    made.files = sources.of_workers(found, module)
+    supervision.tell_all("plan", plan=made.dump())
 
 
 def _examine(options: argparse.Namespace, supervision: Supervision) -> None:
@@ -109,8 +115,7 @@ def _run(command: str, options: argparse.Namespace, supervision: Supervision) ->
     options.name = name
     voice = Voice(name, os.getpid(), chosen.task_type)
     logs.configure(options.log_level, voice, chosen.subject, prefixed=supervision.active)
-    journal = getattr(options, "journal", None) or os.environ.get(build.JOURNAL)
-    role = build.role(found, command, name, _given(command, options), journal)
+    role = build.role(found, command, name, _given(command, options), os.environ.get(build.JOURNAL))
     supervision.attach(role)
     if isinstance(role, Distributor):
         return _distribute(role, supervision)

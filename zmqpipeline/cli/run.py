@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zmqpipeline.cli import asking, build, supervisor
+from zmqpipeline.cli import asking, build
 from zmqpipeline.cli.endpoints import PLAN
+from zmqpipeline.cli.herd import Herd
 from zmqpipeline.cli.output import choose
 from zmqpipeline.cli.plan import Plan
+from zmqpipeline.cli.renewal import Renewal
+from zmqpipeline.cli.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zmqpipeline.cli.supervisor import Ended
+    from zmqpipeline.cli.process import Process
+    from zmqpipeline.cli.renewal import Changes
+
+
+class Ended(NamedTuple):
+    """How a run has ended."""
+
+    code: int  #: the exit code
+    signal: int | None  #: the signal that has come, if one has
+    is_outdated: bool  #: whether the program has changed since it was loaded, and not only to its harm
 
 
 def run(
@@ -21,7 +33,7 @@ def run(
     workers: int | None,
     options: list[str],
     environ: Mapping[str, str],
-    has_changed: Callable[[], str] = lambda: "",
+    changes: Changes | None = None,
 ) -> Ended:
     """Run every role of a file.
 
@@ -35,8 +47,8 @@ def run(
         the options that give endpoints
     environ
         the environment of the processes, in which they are given as well
-    has_changed
-        asked ten times a second: what has changed, so that the run is to be finished; ``""`` if nothing has
+    changes
+        tells which files of the program have changed; None if that does not count
 
     Raises
     ------
@@ -48,13 +60,25 @@ def run(
         if a signal comes while it is loaded
 
     """
-    plan = _inspect(target, options, environ, lambda: bool(has_changed()))
+    plan = _inspect(target, options, environ, changes.has_changed if changes else lambda: False)
     plan.journal = plan.journal or bool(environ.get(build.JOURNAL))
     output = choose(counts=any(kind == "distributor" for kind, _ in plan.roles))
     for warning in plan.warnings:
         output.say(warning, "warning")
     count = usable_cores() if workers is None else workers
-    return supervisor.run(target, plan, count, environ, output, has_changed)
+    renewal = Renewal(target, plan, options, environ, changes) if changes else None
+    supervisors: list[Supervisor] = []
+
+    def on_line(process: Process, kind: int, line: bytes) -> None:
+        supervisors[0].on_line(process, kind, line)
+
+    herd = Herd(on_line)
+    supervisors.append(Supervisor(target, plan, count, environ, herd, output, renewal))
+    with herd.signals():
+        code = supervisors[0].run()
+    late = herd.take_signals()  # those that came behind the last look
+    is_new = renewal is not None and renewal.is_pending and not renewal.is_broken
+    return Ended(code, next(iter(late), supervisors[0].signal), supervisors[0].is_outdated or is_new)
 
 
 def usable_cores() -> int:

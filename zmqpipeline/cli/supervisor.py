@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import signal
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from zmqpipeline import Statistics
 from zmqpipeline.cli import leftovers, policy
+from zmqpipeline.cli.endpoints import PLAN
 from zmqpipeline.cli.exits import Exit, described, of_signal
-from zmqpipeline.cli.herd import STATUS, STDERR, Herd
+from zmqpipeline.cli.herd import STATUS, STDERR
 from zmqpipeline.cli.output import NOTHING, Output
 from zmqpipeline.cli.process import Process, Slot, start
+from zmqpipeline.cli.sources import REPLACEABLE
 from zmqpipeline.cli.summary import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from zmqpipeline.cli.herd import Herd
     from zmqpipeline.cli.plan import Plan
+    from zmqpipeline.cli.renewal import Renewal
 
 #: roles that are there once for each --workers
 _MANY = ("worker", "service-worker")
@@ -32,6 +36,8 @@ END_GRACE = 5.0
 STOP_GRACE, TERMINATE_GRACE = 2.0, 5.0
 #: how long a drain may take in a run that has failed, in seconds
 FAILED_GRACE = 2.0
+#: with these codes ends a process that cannot load the program
+_UNLOADABLE = (Exit.WRONG_FILE, Exit.WRONG_DECLARATION)
 _TICK = 0.1
 
 
@@ -52,8 +58,8 @@ class Supervisor:
         reads the processes
     output
         where everything is written
-    has_changed
-        tells what of the program has changed, so that this run is to be finished; ``""`` if nothing has
+    renewal
+        tells what is to be started again because the program has changed; None if that does not count
 
     """
 
@@ -65,7 +71,7 @@ class Supervisor:
         environ: Mapping[str, str],
         herd: Herd,
         output: Output,
-        has_changed: Callable[[], str] = lambda: "",
+        renewal: Renewal | None = None,
     ) -> None:
         self._target = target
         self._plan = plan
@@ -74,8 +80,9 @@ class Supervisor:
         self._output = output
         self._statistics = NOTHING
         self._restarts = 0
-        self._has_changed = has_changed
-        self._changed = ""
+        self._renewal = renewal
+        #: whether everything is to begin again
+        self.is_outdated = False
         #: the first signal
         self.signal: int | None = None
         self._urgency = 0
@@ -117,10 +124,16 @@ class Supervisor:
         """Take in a line of one of the processes."""
         if kind == STATUS:
             event = process.note(line)
+            if self._renewal is not None and process is self._renewal.process and event["event"] == "plan":
+                self._renewal.take(event["plan"])
             if event["event"] == "progress":
                 self._statistics = Statistics(*event["tally"])
                 self._output.counted(self._statistics, time.monotonic(), event["total"])
             return
+        if process.slot.kind == PLAN:
+            if kind == STDERR:
+                self._output.details(line)
+            return  # what it prints, each role prints again
         if kind == STDERR:
             process.last_lines.append(line.decode("utf-8", "replace"))
         self._output.line(process.voice, line, error=kind == STDERR)
@@ -128,22 +141,39 @@ class Supervisor:
     # -- starting -----------------------------------------------------------
 
     def _start_due(self, now: float) -> None:
+        if self._is_held:
+            return
         due, self._due = [slot for at, slot in self._due if at <= now], [e for e in self._due if e[0] > now]
         for slot in due:
             self._herd.add(start(slot, [], [self._target, slot.name], self._environ))
 
     def _pause(self, now: float) -> float:
-        return max(0.0, min([_TICK, *(at - now for at, _ in self._due)]))
+        return _TICK if self._is_held else max(0.0, min([_TICK, *(at - now for at, _ in self._due)]))
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether the program has changed, and cannot be loaded, or nobody knows yet whether it can."""
+        return self._renewal is not None and (self._renewal.process is not None or self._renewal.is_broken)
 
     # -- ends ---------------------------------------------------------------
 
     def _ended(self, process: Process, now: float) -> None:
         """Take in that a process has ended, and do what follows from that."""
-        slot, code = process.slot, process.popen.returncode
+        slot = process.slot
+        if slot.kind == PLAN:
+            self._loaded(process, now)
+            return
         if slot.kind == "worker":
             for other in self._herd.alive:
                 if other.slot.kind == "distributor":
-                    other.tell({"pid": process.pid, "how": described(code)})
+                    other.tell({"pid": process.pid, "how": described(process.popen.returncode)})
+        if not (process.renewed or self._cannot_load(process)):
+            self._role_ended(process, now)
+        elif not self._stopping and (self._finished_at is None or slot.kind in _SERVICES):
+            self._due.append((now, slot))
+
+    def _role_ended(self, process: Process, now: float) -> None:
+        slot, code = process.slot, process.popen.returncode
         how = policy.Ended(code, process.ready, process.error, process.stopped_at is not None)
         verdict = policy.judge(
             slot,
@@ -210,11 +240,61 @@ class Supervisor:
         if pipeline and not pending.difference(_SERVICES):
             self._stop(now)
 
+    # -- changes ------------------------------------------------------------
+
+    def _heed_changes(self, now: float) -> None:
+        """Load the program again if it has changed; not any longer if nothing else runs."""
+        if self._renewal is None or self._stopping:
+            return
+        process = self._renewal.begin(now)
+        if process is not None:
+            self._herd.add(process)
+        if not self._due and all(each.slot.kind == PLAN for each in self._herd.alive):
+            for each in self._herd.alive:
+                each.kill(now)
+
+    def _loaded(self, process: Process, now: float) -> None:
+        """Take in that the changed program was loaded, or cannot be."""
+        if self._renewal is None or process is not self._renewal.process or process.killed or self._stopping:
+            return
+        if process.popen.returncode != Exit.DONE:
+            how = f"{self._target} ends the process that loads it ({described(process.popen.returncode)})"
+            self._say_broken(how if process.error is None else process.error[1])
+            return
+        changed, names = self._renewal.conclude()
+        if names is None or self._finished_at is not None:
+            self._output.say(f"{changed}: all roles are finishing what is under way, to begin again")
+            self.is_outdated = True
+            self._stop(now)
+            return
+        self._plan = self._renewal.plan
+        verb = "is" if len(names) == 1 else "are"
+        self._output.say(f"{changed}: {', '.join(names)} {verb} finishing what is under way, to begin again")
+        for other in self._herd.alive:
+            if other.slot.kind in REPLACEABLE and other.slot.name in names:
+                other.renewed = True
+                other.stop(now)
+
+    def _cannot_load(self, process: Process) -> bool:
+        """Tell whether a process has found that the program, which could be loaded, no longer can."""
+        failed = process.error is not None and process.error[0] in _UNLOADABLE and not process.ready
+        if self._renewal is None or not failed:
+            return False
+        if not self._renewal.is_broken and process.error is not None:
+            self._say_broken(process.error[1])
+        return True
+
+    def _say_broken(self, sentence: str) -> None:
+        if self._renewal is not None:
+            self._renewal.broke()
+        self._output.say(sentence, "error")
+        self._output.say("what runs goes on as it was, until the program can be loaded again")
+
     # -- stopping -----------------------------------------------------------
 
     @property
     def _stopping(self) -> bool:
-        return self.signal is not None or self._failure is not None or bool(self._changed)
+        return self.signal is not None or self._failure is not None or self.is_outdated
 
     def _heed_signals(self, now: float) -> None:
         for number in self._herd.take_signals():
@@ -234,12 +314,6 @@ class Supervisor:
                 self._output.say(f"{name}: killing")
                 for process in self._herd.alive:
                     process.kill(now)
-
-    def _heed_changes(self, now: float) -> None:
-        if not self._stopping and (changed := self._has_changed()):
-            self._changed = changed
-            self._output.say(f"{changed}: finishing what is under way, to begin again")
-            self._stop(now)
 
     def _stop(self, now: float) -> None:
         """Tell the processes to finish what is under way; the collector when nothing can come any more."""
@@ -278,49 +352,3 @@ class Supervisor:
         if self._failure is not None:
             return self._failure.code
         return Exit.TASKS_FAILED if self._tasks_failed else Exit.DONE
-
-
-class Ended(NamedTuple):
-    """How a run has ended."""
-
-    code: int  #: the exit code
-    signal: int | None  #: the signal that has come, if one has
-
-
-def run(  # noqa: PLR0913, PLR0917 - one for each thing that a run is made of
-    target: str,
-    plan: Plan,
-    workers: int,
-    environ: Mapping[str, str],
-    output: Output,
-    has_changed: Callable[[], str] = lambda: "",
-) -> Ended:
-    """Run a file.
-
-    Parameters
-    ----------
-    target
-        the file, as the user wrote it
-    plan
-        what is to be started
-    workers
-        how many processes of each worker class
-    environ
-        the environment of the processes
-    output
-        where everything is written
-    has_changed
-        tells what of the program has changed, so that the run is to be finished; ``""`` if nothing has
-
-    """
-    supervisor: list[Supervisor] = []
-
-    def on_line(process: Process, kind: int, line: bytes) -> Any:
-        supervisor[0].on_line(process, kind, line)
-
-    herd = Herd(on_line)
-    supervisor.append(Supervisor(target, plan, workers, environ, herd, output, has_changed))
-    with herd.signals():
-        code = supervisor[0].run()
-    late = herd.take_signals()  # those that came behind the last look
-    return Ended(code, next(iter(late), supervisor[0].signal))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.cli import build, endpoints, plan
 from zmqpipeline.cli.exits import CommandError, Exit
-from zmqpipeline.doctor import bound, declared, keyring, network, reach, wiring
+from zmqpipeline.doctor import bound, declared, keyring, network, reach, versions, wiring
 from zmqpipeline.doctor.finding import ok, problem
 from zmqpipeline.errors import JournalError, SecurityError, ZmqPipelineError
 
@@ -44,6 +44,8 @@ def findings(program: Program, given: Endpoints) -> Iterator[Finding]:
     except ZmqPipelineError as error:  # what is no path, or a variable that says nonsense
         code = Exit.SECURITY if isinstance(error, SecurityError) else Exit.WRONG_DECLARATION
         yield problem("keys", str(error), code)
+    else:
+        yield from versions.findings(program, given)
     yield from _journal(program)
 
 
@@ -92,7 +94,15 @@ def _places(
             named = [use.peer for use in connections if use.address == address]
             elsewhere.setdefault(address, named[0] if named else f"the role that binds it ({owner})")
     for use in connections:
-        if not any(wiring.meets(address, use.address) for address, _ in places):
+        if any(wiring.meets(address, use.address) for address, _ in places):
+            continue
+        if use.address.scheme == "inproc":
+            sentence = (
+                f"{use.user} connects to {str(use.address)!r}, which only one process can use, and each role "
+                f"is a process: write ipc:// or tcp://"
+            )
+            yield problem("endpoints", sentence, Exit.WRONG_DECLARATION)
+        else:
             elsewhere.setdefault(use.address, use.peer)
     for address, peer in elsewhere.items():
         yield from reach.findings(address, peer, [use for use in connections if use.address == address])

@@ -18,7 +18,8 @@ class Finding:
     level
         :data:`OK`, :data:`WARNING` or :data:`PROBLEM`
     about
-        what it belongs to: ``installation``, ``file``, ``roles``, ``endpoints``, ``keys`` or ``journal``
+        what it belongs to: ``installation``, ``file``, ``roles``, ``endpoints``, ``keys``, ``versions`` or
+        ``journal``
     sentence
         what was found and, if it is not as it should be, what to do
     code

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zmqpipeline.errors import BindError
+from zmqpipeline.helpers import endpoint_binding
 from zmqpipeline.security import is_open
 from zmqpipeline.wire import bindable, greeting
 
@@ -32,16 +35,12 @@ def is_here(address: EndpointAddress) -> bool:
     host = address.target.rpartition(":")[0].strip("[]")
     if address.scheme != "tcp" or host in {"*", "::"} or not is_open(address):
         return True
-    found = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)
-    return any(_is_own(family, name) for family, _, _, _, name in found)
-
-
-def _is_own(family: int, name: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]) -> bool:
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(name)
-        except OSError:
-            return False
+    number, _ = greeting.resolved(address)
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in number else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((number, 0))
+    except OSError:  # it is another one's, or of a kind that this host does not have
+        return False
     return True
 
 
@@ -65,16 +64,20 @@ def _owner(address: EndpointAddress) -> int:
     """Find the process that has bound an address; 0 if that cannot be told."""
     with suppress(OSError, BindError):
         if address.scheme == "tcp":
-            return _listener(int(address.target.rpartition(":")[2]))
+            host, _, port = endpoint_binding(address).removeprefix("tcp://").rpartition(":")
+            return _listener("" if host in {"*", "[::]"} else host.strip("[]"), int(port))
         if not address.target.startswith("@"):
             return bindable.holder_of(address) or 0
     return 0
 
 
-def _listener(port: int) -> int:
-    """Find the process that listens on a port, as far as the system shows it to this user (Linux)."""
+def _listener(host: str, port: int) -> int:
+    """Find the process that listens on a port, as far as the system shows it to this user (Linux).
+
+    Others may have the same port at other addresses; without a host, any of them is in the way.
+    """
     tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
-    links = {f"socket:[{inode}]" for table in tables for inode in _inodes(table, port)}
+    links = {f"socket:[{inode}]" for table in tables for inode in _inodes(table, host, port)}
     for folder in Path("/proc").iterdir() if links else ():
         if folder.name.isdigit():
             with suppress(OSError):
@@ -83,11 +86,20 @@ def _listener(port: int) -> int:
     return 0
 
 
-def _inodes(table: Path, port: int) -> list[str]:
+def _inodes(table: Path, host: str, port: int) -> list[str]:
     with suppress(OSError):
         rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()[1:]]
-        return [row[9] for row in rows if row[3] == _LISTENS and int(row[1].rpartition(":")[2], 16) == port]
+        return [row[9] for row in rows if row[3] == _LISTENS and _has(row[1], host, port)]
     return []
+
+
+def _has(place: str, host: str, port: int) -> bool:
+    """Tell whether a place, as the system writes it, takes what is meant for a host and a port."""
+    address, _, number = place.partition(":")
+    words = [int(address[start : start + 8], 16) for start in range(0, len(address), 8)]
+    ip = ipaddress.ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words))
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return int(number, 16) == port and (ip.is_unspecified or not host or host in {str(ip), str(mapped)})
 
 
 def _command(pid: int) -> str:

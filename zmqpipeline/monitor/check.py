@@ -23,7 +23,8 @@ def is_snapshot(value: object) -> TypeGuard[Snapshot]:
 def _fits(value: object, form: Any) -> bool:
     if is_typeddict(form):
         return isinstance(value, dict) and all(
-            name in value and _fits(value[name], kind) for name, kind in _fields(form).items()
+            _fits(value[name], kind) if name in value else name in form.__optional_keys__
+            for name, kind in _fields(form).items()
         )
     origin = get_origin(form)
     if origin is list:

@@ -8,11 +8,13 @@ import platform
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from zmqpipeline._version import __version__
 from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.news import Fate
 from zmqpipeline.delivery.taskbook import Phase as BookPhase
 from zmqpipeline.monitor.pace import Pace
 from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION
+from zmqpipeline.wire.envelope import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from zmqpipeline.delivery.dispatch import Dispatch
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         Phase,
         Report,
         Snapshot,
+        Software,
         State,
         TaskInfo,
         WorkerInfo,
@@ -45,6 +48,9 @@ _PHASES: dict[BookPhase, Phase] = {
     BookPhase.OPEN: "running",
     BookPhase.COMPLETE: "complete",
 }
+
+#: what this process runs
+_OWN = {"version": __version__, "protocol": PROTOCOL_VERSION}
 
 
 class Observer:
@@ -138,7 +144,7 @@ class Observer:
             "phase": "ended" if ended else self._phase(),
             "waits_for": [] if dispatch.ended_at is not None else dispatch.waits_for(),
             "latency": self._latency(*(book.name for book in books)),
-            "distributor": {"host": host, "pid": pid, **_figures(own)},
+            "distributor": {"host": host, "pid": pid, **_software(_OWN), **_figures(own)},
             "collector": self._collector(),
             "tasks": tasks,
             "workers": [
@@ -200,6 +206,7 @@ class Observer:
             "pid": info.get("pid"),
             "state": state,
             "hands": info.get("hands", 1),
+            **_software(info),
             "credit": peer.credit,
             "in_flight": held,
             "done": peer.report.get("done", 0),
@@ -226,6 +233,7 @@ class Observer:
             "pid": info.get("pid"),
             "state": state,
             "collected": report.get("collected", 0),
+            **_software(info),
             "queue": report.get("queue", 0),
             "rate": self._pace("collector").rate,
             **_figures(report),
@@ -239,6 +247,10 @@ def _figures(said: Report | dict[str, Any]) -> Figures:
 def _sum(tasks: list[TaskInfo]) -> Counts:
     names = ("handed_out", "in_flight", "queued", "acknowledged", "failed", "redelivered", "rate")
     return {name: sum(task[name] for task in tasks) for name in names}  # type: ignore[return-value, literal-required]
+
+
+def _software(info: dict[str, Any]) -> Software:
+    return {name: info[name] for name in _OWN if name in info}  # type: ignore[return-value]
 
 
 def _failure(failed: FailedAttempt, now: float, wall: float) -> FailureInfo:

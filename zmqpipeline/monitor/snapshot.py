@@ -38,7 +38,14 @@ class Figures(TypedDict):
     lag: float | None
 
 
-class Process(Figures):
+class Software(TypedDict, total=False):
+    """What a process runs, if it says so; a worker in another language has no version."""
+
+    version: str  #: of zmqpipeline
+    protocol: int  #: the version of the protocol
+
+
+class Process(Figures, Software):
     """Every process."""
 
     host: str

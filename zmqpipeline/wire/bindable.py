@@ -40,7 +40,7 @@ def check(address: str) -> None:
         _check_port(checked)
     elif checked.target.startswith("@"):
         refuse_what_is_no_socket(checked)
-        _try(checked, plain.AF_UNIX, "\0" + checked.target[1:])
+        _check_name(checked)
     elif checked.scheme == "ipc":
         _check_folder(checked)
         holder = holder_of(checked)
@@ -75,7 +75,21 @@ def _check_port(address: EndpointAddress) -> None:
     _try(address, family, ("" if host == "*" else host.strip("[]"), int(port)))
 
 
-def _try(address: EndpointAddress, family: int, name: tuple[str, int] | str) -> None:
+def _check_name(address: EndpointAddress) -> None:
+    """See that nobody has an abstract name; to take it, even for a moment, could keep a role from it."""
+    with plain.socket(plain.AF_UNIX, plain.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect("\0" + address.target[1:])
+        except ConnectionRefusedError:
+            return
+        except OSError as error:
+            if error.errno != errno.EAGAIN:  # who is too busy to answer is there
+                raise bind_error(address, error.errno or 0, str(error)) from error
+    raise bind_error(address, errno.EADDRINUSE, "")
+
+
+def _try(address: EndpointAddress, family: int, name: tuple[str, int]) -> None:
     """Give a socket its name as libzmq does, but never listen on it."""
     try:
         with plain.socket(family, plain.SOCK_STREAM) as probe:

@@ -13,6 +13,7 @@ import os
 import socket as plain
 import stat
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 #: Seconds that a listener has to accept the probe; one that is too busy to is live all the same.
 PROBE_TIMEOUT = 1.0
+
+#: Who looks at a lock (see bindable.py) holds it for much less than this, in seconds.
+_A_LOOK = 0.001
 
 #: The umask belongs to the whole process: two threads that swap it at once could leave it changed.
 _umask_lock = threading.Lock()
@@ -214,6 +218,10 @@ def _take_lock(address: EndpointAddress, path: Path) -> IO[str]:
                 lock.flush()
                 return lock
         except BlockingIOError as error:
+            if _is_looked_at(lock):
+                lock.close()
+                time.sleep(_A_LOOK)
+                continue
             with lock:
                 holder = lock.read(20).strip()
             raise in_use(address, f"process {holder}" if holder.isdecimal() else "another process") from error
@@ -221,6 +229,15 @@ def _take_lock(address: EndpointAddress, path: Path) -> IO[str]:
             lock.close()
             raise bind_error(address, error.errno or 0, str(error)) from error
         lock.close()
+
+
+def _is_looked_at(lock: IO[str]) -> bool:
+    """Tell whether a lock is only held for a moment, by somebody who wants to know who has it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def refuse_what_is_no_socket(address: EndpointAddress) -> None:

@@ -78,10 +78,29 @@ def ask(address: EndpointAddress, timeout: float = TIMEOUT) -> Greeting | None:
             return None  # it has ended the connection at what it was sent
 
 
+def resolved(address: EndpointAddress) -> tuple[str, int]:
+    """Find the host of a tcp address in numbers, and its port, as libzmq does that.
+
+    Raises
+    ------
+    OSError
+        there is no such host
+
+    """
+    host, _, port = address.target.rpartition(":")
+    try:
+        # IPv6 is only for those that are written in numbers, as roles connect
+        family = plain.AF_INET6 if host.startswith("[") else plain.AF_INET
+        name = "127.0.0.1" if host == "*" else host.strip("[]")
+        found = plain.getaddrinfo(name, int(port), family, plain.SOCK_STREAM)[0][4]
+    except UnicodeError as error:
+        raise plain.gaierror(plain.EAI_NONAME, "no host can have this name") from error
+    return str(found[0]), int(port)
+
+
 def _connected(address: EndpointAddress, timeout: float) -> plain.socket:
     if address.scheme == "tcp":
-        host, _, port = address.target.rpartition(":")
-        return plain.create_connection(("127.0.0.1" if host == "*" else host.strip("[]"), int(port)), timeout)
+        return plain.create_connection(resolved(address), timeout)
     stream = plain.socket(plain.AF_UNIX, plain.SOCK_STREAM)
     try:
         stream.settimeout(timeout)
