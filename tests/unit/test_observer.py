@@ -95,6 +95,33 @@ def test_the_sum_of_the_tasks_is_that_of_the_run() -> None:
     assert told["handed_out"] > 3
 
 
+def test_a_task_may_be_called_like_a_role() -> None:
+    watched = Watched(t=(2, []), collector=(3, []))
+    watched.case.collector()
+    watched.case.worker("collector")
+    watched.look(1.0)
+    watched.case.ack("collector", (0, 3))
+    watched.case.hears("HEARTBEAT", data={"collected": 3})
+    told = watched.look(1.0)
+    assert [task["rate"] for task in told["tasks"]] == [0.0, 3.0]
+    assert told["collector"] is not None
+    assert told["collector"]["rate"] == 3.0
+
+
+def test_workers_of_two_tasks_may_have_one_address() -> None:
+    watched = Watched(t=(2, []), u=(3, []))
+    watched.case.collector()
+    watched.worker("same")
+    for kind, fields in (("HELLO", {"data": INFO}), ("RDY", {"run": RUN, "credit": 1})):
+        watched.case.dispatch.from_worker("u", b"same", Message(kind, "u", **fields), watched.case.now)
+    watched.look(1.0)
+    watched.says("same", "HEARTBEAT", number=1, held=[], data={"done": 2})
+    assert [worker["rate"] for worker in watched.look(1.0)["workers"]] == [2.0, 0.0]
+    watched.case.dispatch.books["t"].lost(b"same")
+    told = watched.look(1.0)["workers"]
+    assert [(worker["task"], worker["state"]) for worker in told] == [("u", "working"), ("t", "lost")]
+
+
 def test_a_worker_from_its_coming_to_its_goodbye() -> None:
     watched = Watched(t=(2, []))
     watched.case.collector()

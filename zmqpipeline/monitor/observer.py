@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections import deque
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.batch import NOBODY
@@ -40,6 +40,9 @@ MOST_GONE = MOST_SHOWN = 50
 #: of the texts of a failure, so many characters: a snapshot is for a screen
 _MOST_TEXT, _MOST_TRACEBACK = 1000, 4000
 
+#: a worker: its task type and its address there. A stranger may have the same one at several tasks
+_Key = tuple[str, bytes]
+
 _PHASES: dict[BookPhase, Phase] = {
     BookPhase.WAITING: "waiting",
     BookPhase.OPEN: "running",
@@ -66,15 +69,17 @@ class Observer:
         self._dispatch = dispatch
         self._began = now
         self._looked_at = -math.inf
-        self._paces: dict[Any, Pace] = {}
-        self._known: dict[bytes, tuple[TaskBook, Peer]] = {}
-        self._lost: set[bytes] = set()
+        self._run_pace, self._collector_pace = Pace(), Pace()
+        self._paces: defaultdict[str, Pace] = defaultdict(Pace)  #: of the tasks
+        self._worker_paces: defaultdict[_Key, Pace] = defaultdict(Pace)
+        self._known: dict[_Key, tuple[TaskBook, Peer]] = {}
+        self._lost: set[_Key] = set()
         self._gone: deque[WorkerInfo] = deque(maxlen=MOST_GONE)
 
     def note(self, news: News) -> None:
         """Take in what has become of a worker."""
         if news.fate is Fate.LOST:
-            self._lost.add(news.peer.address)
+            self._lost.add((news.task, news.peer.address))
 
     def look(self, now: float, wall: float) -> None:
         """Look at the counters, if that is due.
@@ -90,22 +95,23 @@ class Observer:
         if now - self._looked_at < INTERVAL:
             return
         self._looked_at = now
-        self._pace(None).look(now, self._dispatch.acknowledged)
-        self._pace("collector").look(now, self._dispatch.collector_report.get("collected", 0))
-        there: dict[bytes, tuple[TaskBook, Peer]] = {}
+        self._run_pace.look(now, self._dispatch.acknowledged)
+        self._collector_pace.look(now, self._dispatch.collector_report.get("collected", 0))
+        there: dict[_Key, tuple[TaskBook, Peer]] = {}
         for book in self._dispatch.books.values():
-            self._pace(book.name).look(now, len(book.ledger.settled), *book.latencies)
+            self._paces[book.name].look(now, len(book.ledger.settled), *book.latencies)
             for peer in book.peers.values():
-                there[peer.address] = book, peer
-                self._pace(peer.address).look(now, peer.report.get("done", 0))
-        for address in self._known.keys() - there.keys():
-            book, peer = self._known[address]
+                key = book.name, peer.address
+                there[key] = book, peer
+                self._worker_paces[key].look(now, peer.report.get("done", 0))
+        for key in self._known.keys() - there.keys():
+            book, peer = self._known[key]
             gone = self._worker(book, peer, now, wall)
-            gone["state"], gone["since"] = "lost" if address in self._lost else "left", wall
+            gone["state"], gone["since"] = "lost" if key in self._lost else "left", wall
             gone["credit"] = gone["in_flight"] = 0
             gone["rate"] = 0.0
             self._gone.appendleft(gone)
-            self._paces.pop(address, None)
+            self._worker_paces.pop(key, None)
         self._known = there
         self._lost.clear()
 
@@ -147,11 +153,8 @@ class Observer:
             ],
             "failures": [_failure(failed, now, wall) for failed in failures[:MOST_SHOWN]],
             **_sum(tasks),
-            "rate": self._pace(None).rate,
+            "rate": self._run_pace.rate,
         }
-
-    def _pace(self, whose: Any) -> Pace:
-        return self._paces.setdefault(whose, Pace())
 
     def _phase(self) -> Phase:
         dispatch = self._dispatch
@@ -162,8 +165,8 @@ class Observer:
         return "running" if dispatch.collector_ready and dispatch.metadata is not None else "waiting"
 
     def _latency(self, *names: str) -> float | None:
-        seconds = sum(self._pace(name).grown(2) for name in names)
-        count = sum(self._pace(name).grown(3) for name in names)
+        seconds = sum(self._paces[name].grown(2) for name in names)
+        count = sum(self._paces[name].grown(3) for name in names)
         return seconds / count if count else None
 
     def _task(self, book: TaskBook) -> TaskInfo:
@@ -182,7 +185,7 @@ class Observer:
             "acknowledged": len(ledger.settled),
             "failed": book.failed,
             "redelivered": book.handout.redelivered,
-            "rate": self._pace(book.name).rate,
+            "rate": self._paces[book.name].rate,
         }
 
     def _worker(self, book: TaskBook, peer: Peer, now: float, wall: float) -> WorkerInfo:
@@ -204,7 +207,7 @@ class Observer:
             "in_flight": held,
             "done": peer.report.get("done", 0),
             "failed": peer.report.get("failed", 0),
-            "rate": self._pace(peer.address).rate,
+            "rate": self._worker_paces[book.name, peer.address].rate,
             "heard": max(0.0, now - peer.heard),
             "since": wall - (now - peer.came),
             **_figures(peer.report),
@@ -227,7 +230,7 @@ class Observer:
             "state": state,
             "collected": report.get("collected", 0),
             "queue": report.get("queue", 0),
-            "rate": self._pace("collector").rate,
+            "rate": self._collector_pace.rate,
             **_figures(report),
         }
 
