@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.test_dispatch import Case
+from zmqpipeline.monitor.check import is_snapshot
 from zmqpipeline.monitor.observer import Observer
 from zmqpipeline.monitor.snapshot import CollectorInfo, FailureInfo, Snapshot, TaskInfo, WorkerInfo
+from zmqpipeline.wire import envelope
 from zmqpipeline.wire.envelope import Message
 
 if TYPE_CHECKING:
@@ -196,6 +198,25 @@ def test_the_last_snapshot_shows_who_has_left_since_the_one_before() -> None:
     assert [(worker["id"], worker["state"]) for worker in told["workers"]] == [("w", "left")]
     assert told["collector"] is not None
     assert (told["collector"]["state"], told["collector"]["collected"]) == ("left", 2)
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [{name: number} for name in ("pid", "hands", "max_message", "protocol") for number in (2**64 - 1, -1)],
+)
+@pytest.mark.parametrize("report", [{name: 1.5} for name in ("memory", "done", "failed", "cpu", "lag")])
+def test_nothing_that_a_peer_says_makes_a_snapshot_that_nobody_takes(
+    hello: dict[str, Any], report: dict[str, Any]
+) -> None:
+    watched = Watched(t=(2, []))
+    watched.case.hears("HELLO", run=None, data=hello)
+    watched.case.hears("RDY")
+    watched.says("w", "HELLO", run=None, data=hello)
+    watched.says("w", "HEARTBEAT", number=0, held=[], data=report)
+    watched.case.hears("HEARTBEAT", data={"collected": 1.5, "queue": 0.5, **report})
+    told = envelope.decode(envelope.encode(Message("SNAPSHOT", "", watched.look(1.0))))
+    assert told is not None
+    assert is_snapshot(told.data)
 
 
 def test_failures_are_told_the_newest_first_and_cut() -> None:
