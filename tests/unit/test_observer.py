@@ -186,6 +186,17 @@ def test_the_collector_from_its_coming_to_its_goodbye() -> None:
     assert (watched.look()["collector"] or said)["state"] == "lost"
 
 
+def test_a_new_collector_has_not_collected_what_the_one_before_has() -> None:
+    watched = Watched(t=(2, []))
+    watched.case.collector()
+    watched.case.hears("HEARTBEAT", data={"collected": 50, "queue": 1, "memory": 8, "cpu": 0.5, "lag": 0})
+    watched.look(1.0)
+    watched.case.hears("HELLO", "another life", run=None, data={"pid": 10})
+    said = watched.look()["collector"]
+    assert said is not None
+    assert (said["pid"], said["collected"], said["queue"], said["memory"]) == (10, 0, 0, None)
+
+
 def test_the_last_snapshot_shows_who_has_left_since_the_one_before() -> None:
     watched = Watched(t=(2, []))
     watched.case.collector()
