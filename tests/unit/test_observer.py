@@ -160,6 +160,33 @@ def test_a_lost_worker_is_shown_as_lost() -> None:
     assert told["queued"] + told["workers"][0]["in_flight"] == told["in_flight"]
 
 
+def test_a_worker_that_was_found_to_be_lost_a_moment_ago_has_not_left() -> None:
+    watched = Watched(t=(10, []))
+    watched.case.collector()
+    watched.worker("w")
+    watched.look()
+    watched.case.dispatch.books["t"].lost(b"w")
+    watched.case.now += 1.0
+    watched.observer.look(watched.case.now, WALL)  # before anybody was told
+    assert watched.states() == {"w": "lost"}
+
+
+def test_a_worker_that_comes_and_dies_between_two_looks_is_shown_as_lost() -> None:
+    watched = Watched(t=(10, []))
+    watched.case.collector()
+    watched.look()
+    for name in ("w", "x"):
+        watched.worker(name)
+        watched.case.dispatch.books["t"].lost(name.encode())
+        watched.look(0.1)
+    for _ in range(2):
+        told = watched.look(1.0)
+        assert [(w["id"], w["state"], w["name"]) for w in told["workers"]] == [
+            ("x", "lost", "Squares"),
+            ("w", "lost", "Squares"),
+        ]
+
+
 def test_a_silent_worker_is_shown_as_silent() -> None:
     watched = Watched(t=(10, []))
     watched.case.collector()

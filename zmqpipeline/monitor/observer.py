@@ -79,10 +79,13 @@ class Observer:
     def note(self, news: News) -> None:
         """Take in what has become of a worker."""
         if news.fate is Fate.LOST:
-            self._lost.add((news.task, news.peer.address))
+            key = news.task, news.peer.address
+            self._lost.add(key)
+            # it may have come and gone since the last look
+            self._known.setdefault(key, (self._dispatch.books[news.task], news.peer))
 
     def look(self, now: float, wall: float) -> None:
-        """Look at the counters, if that is due.
+        """Look at the counters, if that is due, and if all news were noted: who is gone may be lost.
 
         Parameters
         ----------
@@ -92,8 +95,11 @@ class Observer:
             the same as a Unix time
 
         """
-        if now - self._looked_at < INTERVAL:
-            return
+        has_news = any(book.news for book in self._dispatch.books.values())
+        if now - self._looked_at >= INTERVAL and not has_news:
+            self._look(now, wall)
+
+    def _look(self, now: float, wall: float) -> None:
         self._looked_at = now
         self._run_pace.look(now, self._dispatch.acknowledged)
         self._collector_pace.look(now, self._dispatch.collector_report.get("collected", 0))
@@ -104,8 +110,9 @@ class Observer:
                 key = book.name, peer.address
                 there[key] = book, peer
                 self._worker_paces[key].look(now, peer.report.get("done", 0))
-        for key in self._known.keys() - there.keys():
-            book, peer = self._known[key]
+        for key, (book, peer) in self._known.items():
+            if key in there:
+                continue
             gone = self._worker(book, peer, now, wall)
             gone["state"], gone["since"] = "lost" if key in self._lost else "left", wall
             gone["credit"] = gone["in_flight"] = 0
@@ -130,8 +137,9 @@ class Observer:
         """
         dispatch = self._dispatch
         if ended:
-            self._looked_at = -math.inf  # whoever has left since the last look is to be seen once more
-        self.look(now, wall)
+            self._look(now, wall)  # whoever has left since the last time is to be seen once more
+        else:
+            self.look(now, wall)
         books = list(dispatch.books.values())
         tasks = [self._task(book) for book in books]
         pid, host = os.getpid(), platform.node()
