@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from zmqpipeline.monitor.observer import INTERVAL
 from zmqpipeline.wire import envelope, sockets
 from zmqpipeline.wire.envelope import Message
 
@@ -67,6 +68,8 @@ class Desk:
     def turn(self, now: float, *, asked: bool) -> None:
         """Look at the books, answer who has asked, and tell those who watch; each when it is due."""
         self.observer.look(now, time.time())
+        if now - self._own_at >= INTERVAL:
+            self._own, self._own_at = self._vitals.look(), now
         if asked:
             for _, frames in sockets.receive_from(self.socket, _DRAIN):
                 self._answer(frames, now)
@@ -105,8 +108,6 @@ class Desk:
         return self._packed
 
     def _pack(self, now: float, *, ended: bool = False) -> bytes:
-        if now - self._own_at >= 1.0:
-            self._own, self._own_at = self._vitals.look(), now
         data: Any = self.observer.snapshot(now, time.time(), self._own, ended=ended)
         return envelope.encode(Message(TELL, "", data))
 
