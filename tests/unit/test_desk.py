@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.unit.test_observer import Watched
 from zmqpipeline.monitor.desk import Desk
 from zmqpipeline.wire import envelope
@@ -47,3 +49,21 @@ def test_the_distributors_own_figures_are_those_of_the_last_second_whenever_some
     for _ in range(20):
         asked.turn(0.5)
     assert asked.told()["distributor"]["memory"] == 11
+
+
+@pytest.mark.parametrize(("seconds", "pause"), [(0.0005, 0.1), (0.1, 5.0)])
+def test_snapshots_that_take_long_are_made_seldom(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, pause: float
+) -> None:
+    asked, used = Asked(), [0.0]
+
+    def pack(*_: Any, **__: Any) -> Any:
+        used[0] += seconds
+        return {}
+
+    monkeypatch.setattr("zmqpipeline.monitor.desk.time.thread_time", lambda: used[0])
+    monkeypatch.setattr(asked.watched.observer, "snapshot", pack)
+    for _ in range(1000):
+        asked.told()
+        asked.now += 0.01
+    assert used[0] == pytest.approx(seconds * 10 / pause, rel=0.15)
