@@ -299,12 +299,14 @@ class Distributor(Registration, Role):
 
     def _receive_metadata(self, socket: Socket) -> None:
         """Take the first metadata that come."""
-        data = take_metadata(socket, self.max_message_size)
-        if data is None:
+        found = take_metadata(socket, self.max_message_size)
+        if found is None:
             self._dispatch.strays += 1
         elif self._dispatch.metadata is None:
-            self.metadata = data
-            self._dispatch.set_metadata(data)
+            self.metadata, info = found
+            self._dispatch.set_metadata(self.metadata)
+            if self._desk is not None:
+                self._desk.observer.note_metadata(info, time.time())
 
     def _check_stop(self, now: float) -> None:
         """Begin to drain when asked to, and end the drain when it takes too long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.roles.pipelines import GUARD, Event, Pipeline, Threaded, eventually, 
 from zmqpipeline import EndpointAddress
 from zmqpipeline.errors import EndpointError, SecurityError
 from zmqpipeline.monitor import desk
-from zmqpipeline.wire import envelope
+from zmqpipeline.wire import envelope, messages
 from zmqpipeline.wire.envelope import Message
 
 if TYPE_CHECKING:
@@ -216,6 +217,44 @@ def test_who_is_not_there_any_more_is_forgotten(monkeypatch: pytest.MonkeyPatch,
         eventually(lambda: len(found._watchers) == 1)
         held.go.set()
         roles.join()
+
+
+class Gives(zmqpipeline.MetaDataWorker):
+    """Says who it is."""
+
+    endpoint = EndpointAddress("ipc://metadata.ipc")
+
+    def get_metadata(self) -> dict[str, Any]:
+        return {"a": 1}
+
+
+@pytest.mark.parametrize("is_original", [False, True])
+def test_who_gave_the_metadata_is_shown(is_original: bool, viewers: Viewers) -> None:
+    pipeline, viewer = Pipeline(), viewers()
+    pipeline.task("SHOWN", 5)
+    distributor = pipeline.distributor(
+        receive_metadata=True, metadata_endpoint=Gives.endpoint, monitor_endpoint=MONITOR
+    )
+    with running(distributor) as roles:
+        viewer.asks({"every": 0.1})
+        told = viewer.hears()
+        assert (told["metadata_worker"], told["waits_for"]) == (None, ["metadata"])
+        if is_original:
+            with zmq.Context() as context, context.socket(zmq.REQ) as client:
+                client.connect(Gives.endpoint)
+                client.send(messages.create_metadata({"a": 1}))
+                assert messages.get(client.recv()) == ("", "", "OK")
+        else:
+            roles.start(Gives())
+        while (found := viewer.hears()["metadata_worker"]) is None:
+            pass
+        keeper = pipeline.keeper()
+        roles.start(pipeline.worker("SHOWN")(), keeper)
+        roles.join()
+    assert keeper.metadata == {"a": 1}
+    expected = ("", "?", None) if is_original else ("Gives", told["distributor"]["host"], os.getpid())
+    assert (found["name"], found["host"], found["pid"]) == expected
+    assert (found["cpu"] is None) == is_original
 
 
 def test_nobody_may_ask_a_distributor_that_shows_nothing() -> None:

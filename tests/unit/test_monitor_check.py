@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.roles.snapshots import make_snapshot
+from tests.roles.snapshots import make_metadata_worker, make_snapshot
 from zmqpipeline.monitor.check import is_snapshot
 
 
@@ -30,6 +30,7 @@ def test_a_snapshot_is_one() -> None:
     ("path", "value"),
     [
         ("collector", None),
+        ("metadata_worker", make_metadata_worker()),
         ("latency", None),
         ("latency", 1),  # a float that had no fraction may arrive as a whole number
         ("workers", []),

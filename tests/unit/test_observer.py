@@ -257,6 +257,32 @@ def test_nothing_that_a_peer_says_makes_a_snapshot_that_nobody_takes(
     assert is_snapshot(told.data)
 
 
+@pytest.mark.parametrize(
+    ("info", "known"),
+    [
+        (
+            {"name": "Gives", "host": "there", "pid": 5, "memory": 8.0, "cpu": 0.5},
+            ("Gives", "there", 5, 8, 0.5),
+        ),
+        (None, ("", "?", None, None, None)),  # as in the original
+        (
+            {"name": "x\x1b[2J", "host": 7, "pid": 2**64 - 1, "memory": -1, "cpu": "1"},
+            ("", "?", None, None, None),
+        ),
+    ],
+)
+def test_who_gave_the_metadata_is_known_as_far_as_it_said_so(info: Any, known: tuple[Any, ...]) -> None:
+    watched = Watched(t=(2, []))
+    assert watched.look()["metadata_worker"] is None
+    watched.observer.note_metadata(info, WALL)
+    told = watched.look(1.0)
+    assert is_snapshot(told)
+    found = told["metadata_worker"]
+    assert found is not None
+    assert tuple(found[name] for name in ("name", "host", "pid", "memory", "cpu")) == known
+    assert found["since"] == WALL
+
+
 def test_failures_are_told_the_newest_first_and_cut() -> None:
     watched = Watched(t=(10, []))
     watched.case.collector()

@@ -10,7 +10,7 @@ from zmqpipeline.monitor import words
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zmqpipeline.monitor.snapshot import CollectorInfo, Process, Snapshot, WorkerInfo
+    from zmqpipeline.monitor.snapshot import CollectorInfo, MetaDataInfo, Process, Snapshot, WorkerInfo
 
 #: states of workers that are not there any more
 GONE = ("lost", "left")
@@ -55,6 +55,8 @@ def lines(snapshot: Snapshot) -> list[Line]:
     add(snapshot["distributor"], _distributor(snapshot))
     if snapshot["collector"] is not None:
         add(snapshot["collector"], _collector(snapshot["collector"]))
+    if (gave := snapshot["metadata_worker"]) is not None:
+        found.setdefault(gave["host"], []).append(_metadata_worker(gave, snapshot["time"]))
     for worker in sorted(snapshot["workers"], key=_order):
         if worker["state"] in GONE:
             found.setdefault(worker["host"], []).append(_worker(worker, snapshot["time"]))
@@ -101,6 +103,15 @@ def _collector(collector: CollectorInfo) -> Line:
         **_pace(collector["collected"], None, collector["rate"]),
     }
     return Line(cells, collector["state"], _ONLY_ONE)
+
+
+def _metadata_worker(gave: MetaDataInfo, now: float) -> Line:
+    cells = {
+        "process": gave["name"] or "(metadata worker)",
+        "state": f"left {words.ago(now - gave['since'])}",
+        **_of(gave),
+    }
+    return Line(cells, "left", _RANKS["left"])
 
 
 def _worker(worker: WorkerInfo, now: float) -> Line:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.news import Fate
+from zmqpipeline.delivery.peer import introduced
+from zmqpipeline.delivery.reports import reported
 from zmqpipeline.delivery.taskbook import Phase as BookPhase
 from zmqpipeline.monitor.pace import Pace
 from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
         Counts,
         FailureInfo,
         Figures,
+        MetaDataInfo,
         Phase,
         Report,
         Snapshot,
@@ -74,6 +77,7 @@ class Observer:
         self._worker_paces: defaultdict[_Key, Pace] = defaultdict(Pace)
         self._known: dict[_Key, tuple[TaskBook, Peer]] = {}
         self._lost: set[_Key] = set()
+        self._metadata_worker: MetaDataInfo | None = None
         self._gone: deque[WorkerInfo] = deque(maxlen=MOST_GONE)
 
     def note(self, news: News) -> None:
@@ -83,6 +87,17 @@ class Observer:
             self._lost.add(key)
             # it may have come and gone since the last look
             self._known.setdefault(key, (self._dispatch.books[news.task], news.peer))
+
+    def note_metadata(self, info: Any, wall: float) -> None:
+        """Take in what was said of who gives the metadata, and when; one of the original says nothing."""
+        known, said = introduced(info), reported(info)
+        self._metadata_worker = {
+            "name": known.get("name", ""),
+            "since": wall,
+            "host": known.get("host", "?"),
+            "pid": known.get("pid"),
+            **_figures(said),
+        }
 
     def look(self, now: float, wall: float) -> None:
         """Look at the counters, if that is due, and if all news were noted: who is gone may be lost.
@@ -154,6 +169,7 @@ class Observer:
             "latency": self._latency(*(book.name for book in books)),
             "distributor": {"host": host, "pid": pid, **_figures(own)},
             "collector": self._collector(),
+            "metadata_worker": self._metadata_worker,
             "tasks": tasks,
             "workers": [
                 *(self._worker(book, peer, now, wall) for book in books for peer in book.peers.values()),

@@ -97,6 +97,13 @@ class CollectorInfo(Process):
     rate: float
 
 
+class MetaDataInfo(Process):
+    """Who gave the metadata of the run, and was done with that: it has left."""
+
+    name: str  #: of its class
+    since: float  #: when they came, as a Unix time
+
+
 class FailureInfo(TypedDict):
     """One attempt that failed."""
 
@@ -123,6 +130,7 @@ class Snapshot(Counts):
     latency: float | None
     distributor: Process
     collector: CollectorInfo | None
+    metadata_worker: MetaDataInfo | None  #: None as well where they were known, from a journal
     tasks: list[TaskInfo]
     workers: list[WorkerInfo]  #: those that are there, then the last ones that are not
     failures: list[FailureInfo]  #: the last ones, the newest first

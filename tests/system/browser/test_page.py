@@ -9,7 +9,14 @@ import pytest
 
 from tests.roles.busyrun import make_busy
 from tests.roles.dashboards import Dashboard
-from tests.roles.snapshots import NOW, make_failure, make_snapshot, make_task, make_worker
+from tests.roles.snapshots import (
+    NOW,
+    make_failure,
+    make_metadata_worker,
+    make_snapshot,
+    make_task,
+    make_worker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,6 +104,10 @@ def test_a_run_is_shown_and_moves(dashboard: Dashboard, opened: Open) -> None:
         expect(page.locator("#uptime")).to_have_text("10 min 00 s")
         expect(page.locator("[data-total=done] .value")).to_have_text("483,600")
         expect(page.locator("#roles")).to_contain_text("ThumbnailCollector")
+        expect(page.locator("#roles")).not_to_contain_text("Metadata worker")
+        dashboard.tell({**make_busy(), "metadata_worker": make_metadata_worker()})
+        expect(page.locator(".role").nth(2)).to_contain_text("Metadata worker left")
+        expect(page.locator(".role").nth(2)).to_contain_text("Given")
         assert page.locator("[data-host] h3").all_text_contents() == ["heron", "kestrel", "plover"]
         assert page.locator("[data-host=kestrel] tr[data-worker]").count() == 3
         bar = fetch.locator("[role=progressbar]")
@@ -387,7 +398,7 @@ def test_the_page_can_be_found_through_without_seeing_it(dashboard: Dashboard, o
             "Dependencies",
             "Workers",
             "Failures",
-            "Distributor and collector",
+            "Other roles",
         ]
         for name in sections:
             assert page.get_by_role("region", name=name, exact=True).count() >= 1, name

@@ -62,7 +62,7 @@ function processFacts(process) {
   ];
 }
 
-function roles({ distributor, collector, phase }, gone) {
+function roles({ distributor, collector, metadata_worker: metadata, phase }, gone) {
   const hub = gone ? "gone" : phase === "ended" ? "ended" : "working";
   const found = [["Distributor", hub, processFacts(distributor)]];
   if (collector) {
@@ -72,6 +72,13 @@ function roles({ distributor, collector, phase }, gone) {
       ["Collected", words.count(collector.collected)],
       ["Rate", words.rate(collector.rate)],
       ["Queue", words.count(collector.queue)],
+    ]]);
+  }
+  if (metadata) {
+    found.push(["Metadata worker", "left", [
+      ["Class", metadata.name || "–"],
+      ...processFacts(metadata).filter(([name]) => name !== "Loop lag"),
+      ["Done", words.time(metadata.since)],
     ]]);
   }
   return found;
