@@ -132,7 +132,8 @@ def test_a_worker_from_its_coming_to_its_goodbye() -> None:
     watched.says("w", "RDY", credit=3, order=1)
     watched.case.advance()
     assert watched.states() == {"w": "working"}
-    report = {"memory": 5, "cpu": 0.25, "lag": 0.1, "done": 2, "failed": 1, "nonsense": 1}
+    watched.says("w", "FAIL", id=1, attempt=1, error={"type": "E"})
+    report = {"memory": 5, "cpu": 0.25, "lag": 0.1, "done": 2, "failed": 7, "nonsense": 1}
     watched.case.now += 1.0
     watched.says("w", "HEARTBEAT", number=2, held=[], data=report)
     (worker,) = watched.look()["workers"]
@@ -242,7 +243,7 @@ def test_the_last_snapshot_shows_who_has_left_since_the_one_before() -> None:
     "hello",
     [{name: number} for name in ("pid", "hands", "max_message", "protocol") for number in (2**64 - 1, -1)],
 )
-@pytest.mark.parametrize("report", [{name: 1.5} for name in ("memory", "done", "failed", "cpu", "lag")])
+@pytest.mark.parametrize("report", [{name: 1.5} for name in ("memory", "done", "cpu", "lag")])
 def test_nothing_that_a_peer_says_makes_a_snapshot_that_nobody_takes(
     hello: dict[str, Any], report: dict[str, Any]
 ) -> None:

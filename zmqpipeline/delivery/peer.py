@@ -38,6 +38,7 @@ class Peer:
     mute: int = 0  #: ticks since that went, and since then nothing was heard
     info: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)  #: its last words about itself
+    failed: int = 0  #: attempts that failed with it
     came: float = 0.0
 
     @property

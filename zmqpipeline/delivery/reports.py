@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: so many failed attempts of a task type are kept
 MOST_FAILURES = 50
 #: what a peer may report: figures, nothing else, because anybody may say it; and which of them are whole
-_FIGURES = ("memory", "cpu", "lag", "done", "failed", "collected", "queue")
+_FIGURES = ("memory", "cpu", "lag", "done", "collected", "queue")
 _WHOLE = frozenset(_FIGURES) - {"cpu", "lag"}
 #: and none is larger, so that it can be added to others
 _LARGEST = 2**53
@@ -58,9 +58,11 @@ def failed_attempt(  # noqa: PLR0913 - which, why, when, with whom
     *,
     final: bool = False,
 ) -> FailedAttempt:
-    """Describe the failure of the one task of a batch, while it is still with whom it failed."""
+    """Describe the failure of the one task of a batch, and count it for the worker that still has it."""
     peer = peers.get(batch.holder) if isinstance(batch.holder, bytes) else None
-    who = "" if peer is None else peer.who
+    who = ""
+    if peer is not None:
+        peer.failed, who = peer.failed + 1, peer.who
     return FailedAttempt(now, task, batch.first, batch.attempt, final, error, who)
 
 

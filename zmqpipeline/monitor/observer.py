@@ -230,7 +230,7 @@ class Observer:
             "credit": peer.credit,
             "in_flight": held,
             "done": peer.report.get("done", 0),
-            "failed": peer.report.get("failed", 0),
+            "failed": peer.failed,
             "rate": self._worker_paces[book.name, peer.address].rate,
             "heard": max(0.0, now - peer.heard),
             "since": wall - (now - peer.came),

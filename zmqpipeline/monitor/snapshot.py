@@ -22,7 +22,6 @@ class Report(TypedDict, total=False):
     cpu: float | None
     lag: float | None
     done: int  #: of a worker: tasks that it has done, failures included
-    failed: int  #: of a worker: attempts that failed
     collected: int  #: of a collector: results that it has acknowledged in its life
     queue: int  #: of a collector: acknowledgements that wait to be confirmed
 
