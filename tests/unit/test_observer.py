@@ -161,6 +161,23 @@ def test_a_lost_worker_is_shown_as_lost() -> None:
     assert told["queued"] + told["workers"][0]["in_flight"] == told["in_flight"]
 
 
+def test_what_a_worker_in_lock_step_has_done_is_counted_for_it() -> None:
+    watched = Watched(t=(10, []))
+    watched.case.collector()
+    for number in range(3):
+        watched.says("w", "RDY")
+        watched.case.advance(1.0)
+        watched.case.ack("t", (number, 1))
+        watched.look()
+    watched.says("w", "RDY")
+    (worker,) = watched.look()["workers"]
+    assert (worker["done"], worker["in_flight"], worker["state"]) == (3, 1, "working")
+    assert worker["rate"] == 1.0
+    watched.says("w", "FAIL", id=3, attempt=1, error={"type": "E"})
+    (worker,) = watched.look(1.0)["workers"]
+    assert (worker["done"], worker["failed"]) == (4, 1)
+
+
 def test_a_worker_that_was_found_to_be_lost_a_moment_ago_has_not_left() -> None:
     watched = Watched(t=(10, []))
     watched.case.collector()

@@ -124,7 +124,7 @@ class Observer:
             for peer in book.peers.values():
                 key = book.name, peer.address
                 there[key] = book, peer
-                self._worker_paces[key].look(now, peer.report.get("done", 0))
+                self._worker_paces[key].look(now, _done(book, peer))
         for key, (book, peer) in self._known.items():
             if key in there:
                 continue
@@ -229,7 +229,7 @@ class Observer:
             "hands": info.get("hands", 1),
             "credit": peer.credit,
             "in_flight": held,
-            "done": peer.report.get("done", 0),
+            "done": _done(book, peer),
             "failed": peer.failed,
             "rate": self._worker_paces[book.name, peer.address].rate,
             "heard": max(0.0, now - peer.heard),
@@ -257,6 +257,14 @@ class Observer:
             "rate": self._collector_pace.rate,
             **_figures(report),
         }
+
+
+def _done(book: TaskBook, peer: Peer) -> int:
+    """Tell how many tasks a worker has finished; one in lock step does not say, but gets one at a time."""
+    if peer.lockstep:
+        return max(0, peer.number - book.ledger.holds(peer.address))
+    done: int = peer.report.get("done", 0)
+    return done
 
 
 def _figures(said: Report | dict[str, Any]) -> Figures:
