@@ -205,6 +205,21 @@ def test_a_worker_that_comes_and_dies_between_two_looks_is_shown_as_lost() -> No
         ]
 
 
+def test_nothing_is_kept_of_those_who_come_and_go() -> None:
+    watched = Watched(t=(1000, []))
+    watched.case.collector()
+    watched.look()
+    for number in range(100):
+        watched.worker(f"w{number}")
+        assert f"w{number}" in watched.states()
+        watched.says(f"w{number}", "BYE")
+        if number % 3 == 0:
+            watched.look(1.0)
+    watched.look(1.0)
+    assert not watched.observer._worker_paces
+    assert not watched.observer._known
+
+
 def test_a_silent_worker_is_shown_as_silent() -> None:
     watched = Watched(t=(10, []))
     watched.case.collector()

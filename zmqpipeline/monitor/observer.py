@@ -74,7 +74,7 @@ class Observer:
         self._looked_at = -math.inf
         self._run_pace, self._collector_pace = Pace(), Pace()
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)  #: of the tasks
-        self._worker_paces: defaultdict[_Key, Pace] = defaultdict(Pace)
+        self._worker_paces: dict[_Key, Pace] = {}
         self._known: dict[_Key, tuple[TaskBook, Peer]] = {}
         self._lost: set[_Key] = set()
         self._metadata_worker: MetaDataInfo | None = None
@@ -124,7 +124,7 @@ class Observer:
             for peer in book.peers.values():
                 key = book.name, peer.address
                 there[key] = book, peer
-                self._worker_paces[key].look(now, _done(book, peer))
+                self._worker_paces.setdefault(key, Pace()).look(now, _done(book, peer))
         for key, (book, peer) in self._known.items():
             if key in there:
                 continue
@@ -214,6 +214,7 @@ class Observer:
 
     def _worker(self, book: TaskBook, peer: Peer, now: float, wall: float) -> WorkerInfo:
         info, held = peer.info, book.ledger.holds(peer.address)
+        pace = self._worker_paces.get((book.name, peer.address))
         state: State = "working" if held else "idle"
         if peer.suspect:
             state = "silent"
@@ -231,7 +232,7 @@ class Observer:
             "in_flight": held,
             "done": _done(book, peer),
             "failed": peer.failed,
-            "rate": self._worker_paces[book.name, peer.address].rate,
+            "rate": pace.rate if pace else 0.0,
             "heard": max(0.0, now - peer.heard),
             "since": wall - (now - peer.came),
             **_figures(peer.report),
