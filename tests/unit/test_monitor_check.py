@@ -39,6 +39,7 @@ def test_a_snapshot_is_one() -> None:
         ("workers.0.more", "than we know"),
         ("distributor.pid", None),
         ("distributor.memory", 2**40),
+        ("tasks.0.total", 2**53 - 1),
     ],
 )
 def test_what_may_be_otherwise(path: str, value: Any) -> None:
@@ -55,6 +56,7 @@ def test_what_may_be_otherwise(path: str, value: Any) -> None:
         ("acknowledged", True),
         ("acknowledged", "12"),
         ("acknowledged", 10**400),
+        ("distributor.pid", 2**53 + 1),
         ("rate", float("nan")),
         ("rate", float("inf")),
         ("rate", 1e300),

@@ -283,5 +283,6 @@ class _Connection:
                 f"zmqpipeline {__version__}, which reads version {SNAPSHOT_VERSION}: install the same "
                 f"zmqpipeline on both sides"
             )
-        self._has_heard_nonsense = not is_snapshot(message.data)
-        return message.data if is_snapshot(message.data) else None
+        snapshot = message.data if is_snapshot(message.data) else None
+        self._has_heard_nonsense = snapshot is None
+        return snapshot

@@ -210,6 +210,20 @@ def test_a_failure_opens_and_stays_open(dashboard: Dashboard, opened: Open) -> N
         expect(page.locator(".failure").nth(1).locator("pre")).to_be_visible()
 
 
+def test_times_that_no_calendar_has_do_not_stop_the_page(dashboard: Dashboard, opened: Open) -> None:
+    far = float(2**53)
+    dashboard.tell(
+        make_snapshot(
+            time=far, workers=[make_worker(state="lost", since=-far)], failures=[make_failure(time=far)]
+        )
+    )
+    with opened(dashboard.url) as page:
+        expect(page.locator("[data-worker]")).to_contain_text("lost \u2013")
+        expect(page.locator(".failure")).to_have_count(1)
+        dashboard.tell(make_busy(600))
+        expect(page.locator("[data-worker]")).to_have_count(8)
+
+
 def test_hostile_text_stays_text(dashboard: Dashboard, opened: Open) -> None:
     bad = HOSTILE
     dashboard.tell(
