@@ -76,6 +76,14 @@ def test_who_gave_the_metadata_is_below_its_host() -> None:
     assert squeezed(lines[place + 1]) == "(metadata worker) - left 1 min 30 MiB 100%"
 
 
+@pytest.mark.parametrize("state", ["lost", "left"])
+def test_a_collector_that_is_gone_uses_nothing(state: str) -> None:
+    lines = drawn(make_snapshot(collector=make_collector(state=state)))
+    place = next(n for n, line in enumerate(lines) if line.startswith("alpha"))
+    assert squeezed(lines[place]) == "alpha 1 worker 8 200 1 25/s 80 MiB 115%"
+    assert squeezed(lines[place + 2]) == f"CountCollector 4009 {state} 0 400"
+
+
 def test_the_documented_picture_is_this_one() -> None:
     page = Path(__file__).parents[2] / "docs" / "monitoring.rst"
     if not page.exists():

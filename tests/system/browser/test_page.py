@@ -11,6 +11,7 @@ from tests.roles.busyrun import make_busy
 from tests.roles.dashboards import Dashboard
 from tests.roles.snapshots import (
     NOW,
+    make_collector,
     make_failure,
     make_metadata_worker,
     make_snapshot,
@@ -108,6 +109,10 @@ def test_a_run_is_shown_and_moves(dashboard: Dashboard, opened: Open) -> None:
         dashboard.tell({**make_busy(), "metadata_worker": make_metadata_worker()})
         expect(page.locator(".role").nth(2)).to_contain_text("Metadata worker left")
         expect(page.locator(".role").nth(2)).to_contain_text("Given")
+        expect(page.locator(".role").nth(1)).to_contain_text("Memory")
+        dashboard.tell({**make_busy(), "collector": make_collector(state="lost")})
+        expect(page.locator(".role").nth(1)).to_contain_text("Collector lost")
+        expect(page.locator(".role").nth(1)).not_to_contain_text("Memory")
         assert page.locator("[data-host] h3").all_text_contents() == ["heron", "kestrel", "plover"]
         assert page.locator("[data-host=kestrel] tr[data-worker]").count() == 3
         bar = fetch.locator("[role=progressbar]")
