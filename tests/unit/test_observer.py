@@ -101,6 +101,7 @@ def test_a_task_may_be_called_like_a_role() -> None:
     watched = Watched(t=(2, []), collector=(3, []))
     watched.case.collector()
     watched.case.worker("collector")
+    watched.case.hears("HEARTBEAT", data={"collected": 0})
     watched.look(1.0)
     watched.case.ack("collector", (0, 3))
     watched.case.hears("HEARTBEAT", data={"collected": 3})
@@ -244,6 +245,17 @@ def test_the_collector_from_its_coming_to_its_goodbye() -> None:
     assert (said["state"], said["collected"], said["queue"], said["memory"]) == ("idle", 50, 1, 8)
     watched.case.dispatch.collector_lost()
     assert (watched.look()["collector"] or said)["state"] == "lost"
+
+
+def test_what_was_collected_before_a_distributor_was_started_again_is_no_pace() -> None:
+    watched = Watched(t=(2, []))
+    watched.case.collector()
+    watched.look(1.0)
+    for more in (0, 30):
+        watched.case.hears("HEARTBEAT", data={"collected": 5000 + more})
+        told = watched.look(1.0)["collector"]
+        assert told is not None
+        assert told["rate"] == more
 
 
 def test_a_new_collector_has_not_collected_what_the_one_before_has() -> None:

@@ -117,7 +117,11 @@ class Observer:
     def _look(self, now: float, wall: float) -> None:
         self._looked_at = now
         self._run_pace.look(now, self._dispatch.acknowledged)
-        self._collector_pace.look(now, self._dispatch.collector_report.get("collected", 0))
+        collected = self._dispatch.collector_report.get("collected")
+        if collected is None:
+            self._collector_pace = Pace()  # what it has collected before it first says so is no pace
+        else:
+            self._collector_pace.look(now, collected)
         there: dict[_Key, tuple[TaskBook, Peer]] = {}
         for book in self._dispatch.books.values():
             self._paces[book.name].look(now, len(book.ledger.settled), *book.latencies)
