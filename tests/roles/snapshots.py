@@ -86,6 +86,7 @@ def make_collector(**changes: Any) -> CollectorInfo:
     """Make up a collector that works."""
     made = {
         **make_process(pid=4009),
+        "id": "a life",
         "name": "CountCollector",
         "state": "working",
         "collected": 400,

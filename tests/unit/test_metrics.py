@@ -164,9 +164,10 @@ def test_a_run_that_goes_on_from_its_journal_counts_nothing_twice() -> None:
 
 def test_the_results_of_a_collector_go_on_with_the_next_one() -> None:
     first, second = (
-        make_snapshot(collector=make_collector(pid=pid, collected=n)) for pid, n in ((1, 50), (2, 60))
+        make_snapshot(collector=make_collector(id=life, pid=1, collected=n))
+        for life, n in (("a", 50), ("b", 20))
     )
-    assert samples(after(first, first, second))["collector_results_total",] == 110
+    assert samples(after(first, first, second))["collector_results_total",] == 70
 
 
 def test_a_lost_worker_is_counted_once_for_as_long_as_it_is_shown() -> None:

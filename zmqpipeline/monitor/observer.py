@@ -253,6 +253,7 @@ class Observer:
         elif not dispatch.collector_ready:
             state = "lost" if dispatch.collector_away else "starting"
         return {
+            "id": dispatch.life[:_MOST_TEXT],
             "name": info.get("name", ""),
             "host": info.get("host", "?"),
             "pid": info.get("pid"),

@@ -89,6 +89,7 @@ class WorkerInfo(Process):
 class CollectorInfo(Process):
     """The collector."""
 
+    id: str  #: of its life: another one after each start
     name: str
     state: State
     collected: int  #: results that it has acknowledged in its life
