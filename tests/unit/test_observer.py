@@ -332,13 +332,13 @@ def test_failures_are_told_the_newest_first_and_cut() -> None:
     watched = Watched(t=(10, []))
     watched.case.collector()
     watched.worker("w")
-    error = {"type": "ValueError", "text": "x" * 5000, "traceback": "y" * 50_000 + "the end", "retry": True}
+    error = {"type": "V" * 5000, "text": "x" * 5000, "traceback": "y" * 50_000 + "the end", "retry": True}
     watched.says("w", "FAIL", id=0, attempt=1, error=error)
     watched.case.now += 2.0
     watched.says("w", "FAIL", id=1, attempt=1, error={"type": "KeyError", "text": "'k'", "retry": False})
     newest, oldest = watched.look(1.0)["failures"]
     assert (newest["type"], newest["id"], newest["final"], newest["traceback"]) == ("KeyError", 1, True, "")
-    assert (oldest["type"], oldest["id"], oldest["final"], oldest["attempt"]) == ("ValueError", 0, False, 1)
+    assert (oldest["type"], oldest["id"], oldest["final"], oldest["attempt"]) == ("V" * 1000, 0, False, 1)
     assert newest["time"] - oldest["time"] == pytest.approx(2.0)
     assert newest["worker"] == "pid 7 on here"
     assert len(oldest["text"]) == 1000

@@ -290,7 +290,7 @@ def _failure(failed: FailedAttempt, now: float, wall: float) -> FailureInfo:
         "id": failed.id,
         "attempt": failed.attempt,
         "final": failed.final,
-        "type": str(error.get("type", "")),
+        "type": str(error.get("type", ""))[:_MOST_TEXT],
         "text": str(error.get("text", ""))[:_MOST_TEXT],
         "traceback": str(error.get("traceback", ""))[-_MOST_TRACEBACK:],
         "worker": failed.who,
