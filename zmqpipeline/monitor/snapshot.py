@@ -11,7 +11,7 @@ SNAPSHOT_VERSION = 1
 Phase = Literal["waiting", "running", "complete", "stopping", "ended"]
 #: how a worker is: ``starting`` has not asked for tasks yet, ``working`` has some, ``idle`` has none,
 #: ``silent`` says nothing though its connection is up (it is in a call that keeps the interpreter's lock, or
-#: stopped), ``lost`` was given up, ``left`` has said goodbye
+#: stopped), ``lost`` was given up, ``left`` has said goodbye, or has another connection
 State = Literal["starting", "idle", "working", "silent", "lost", "left"]
 
 
