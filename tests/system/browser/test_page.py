@@ -215,6 +215,25 @@ def test_a_failure_opens_and_stays_open(dashboard: Dashboard, opened: Open) -> N
         expect(page.locator(".failure").nth(1).locator("pre")).to_be_visible()
 
 
+#: the smallest gap between two times at the axes of the plots, in pixels
+GAP = """() => Math.min(...[...document.querySelectorAll("svg.line")].flatMap((plot) => {
+  const boxes = [...plot.querySelectorAll(".tick:not(.y)")].map((tick) => tick.getBoundingClientRect());
+  return boxes.slice(1).map((box, index) => box.left - boxes[index].right);
+}))"""
+
+
+@pytest.mark.parametrize("width", [390, 1000])
+def test_the_times_at_the_axes_stand_apart(dashboard: Dashboard, opened: Open, width: int) -> None:
+    gaps = []
+    with opened(dashboard.url) as page:
+        page.set_viewport_size({"width": width, "height": 800})
+        for second in range(40):
+            dashboard.tell(make_snapshot(time=NOW + 3.7 * second, uptime=float(second), latency=0.1))
+            expect(page.locator("#uptime")).to_have_text(f"{second} s")
+            gaps.append(page.evaluate(GAP))
+    assert min(gaps) > 8
+
+
 def test_times_that_no_calendar_has_do_not_stop_the_page(dashboard: Dashboard, opened: Open) -> None:
     far = float(2**53)
     dashboard.tell(
