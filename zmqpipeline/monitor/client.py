@@ -15,7 +15,7 @@ from zmqpipeline.access import VARIABLE, Access, keys_of
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.errors import MonitorError
 from zmqpipeline.monitor.check import is_snapshot
-from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION, Snapshot
+from zmqpipeline.monitor.snapshot import ANSWER, QUESTION, SHORTEST, SNAPSHOT_VERSION, Snapshot
 from zmqpipeline.wire import envelope, sockets
 
 if TYPE_CHECKING:
@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-#: the types of the two messages
-QUESTION, ANSWER = "MONITOR", "SNAPSHOT"
 #: a distributor answers until it was not asked for ten seconds, so it is asked again after so many
 ASK_INTERVAL = 3.0
-#: the shortest interval that a distributor heeds, in seconds
-SHORTEST = 0.1
 #: after so many intervals without a snapshot the distributor counts as gone
 _MISSED = 3
 #: the longest that one poll sleeps, in seconds

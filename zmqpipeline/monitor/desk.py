@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from zmqpipeline.monitor.observer import INTERVAL
+from zmqpipeline.monitor.snapshot import ANSWER, QUESTION, SHORTEST
 from zmqpipeline.wire import envelope, sockets
 from zmqpipeline.wire.envelope import Message
 
@@ -17,14 +18,11 @@ if TYPE_CHECKING:
     from zmqpipeline.monitor.process import Vitals
     from zmqpipeline.role import Socket
 
-#: the types of the question and of the answer
-ASK, TELL = "MONITOR", "SNAPSHOT"
 #: whoever watches is told for so long after his last question, in seconds
 PATIENCE = 10.0
-#: and no more often than this, in seconds; a snapshot is told to everybody for as long
-SHORTEST = 0.1
-#: or for so many times the processor time that it took, which is much if there are thousands of workers:
-#: however many watch, and however often they ask, snapshots take no more than 2 % of it
+#: a snapshot is told to everybody for the shortest interval, or for so many times the processor time that it
+#: took, which is much if there are thousands of workers: however many watch, and however often they ask,
+#: snapshots take no more than 2 % of it
 _TIMES = 50
 #: so many may watch at a time
 MOST_WATCHERS = 64
@@ -91,7 +89,7 @@ class Desk:
 
     def _answer(self, frames: list[bytes], now: float) -> None:
         message = envelope.decode(frames[2]) if len(frames) == 3 and not frames[1] else None
-        if message is None or message.type != ASK or not isinstance(message.data, dict):
+        if message is None or message.type != QUESTION or not isinstance(message.data, dict):
             self.strays += 1
             return
         every: Any = message.data.get("every")
@@ -114,7 +112,7 @@ class Desk:
 
     def _pack(self, now: float, *, ended: bool = False) -> bytes:
         data: Any = self.observer.snapshot(now, time.time(), self._own, ended=ended)
-        return envelope.encode(Message(TELL, "", data))
+        return envelope.encode(Message(ANSWER, "", data))
 
     def _tell(self, address: bytes, packed: bytes) -> None:
         try:

@@ -7,6 +7,11 @@ from typing import Literal, TypedDict
 #: the version of this form; it changes when something that was there goes, or means something else
 SNAPSHOT_VERSION = 1
 
+#: the types of the messages by which one is asked for, and told
+QUESTION, ANSWER = "MONITOR", "SNAPSHOT"
+#: the shortest interval at which anybody is told again, in seconds
+SHORTEST = 0.1
+
 #: what a run, or one task type, is doing
 Phase = Literal["waiting", "running", "complete", "stopping", "ended"]
 #: how a worker is: ``starting`` has not asked for tasks yet, ``working`` has some, ``idle`` has none,
