@@ -220,8 +220,10 @@ class Distributor(Registration, Role):
         from zmqpipeline.monitor.desk import Desk  # noqa: PLC0415 - who shows nothing need not load it
         from zmqpipeline.monitor.observer import Observer  # noqa: PLC0415
 
-        observer = Observer(run, self._dispatch, time.monotonic())
-        return Desk(self._bound(zmq.ROUTER, self.monitor_endpoint), observer, self._vitals)
+        socket = self._make(zmq.ROUTER)
+        socket.maxmsgsize = limits.MAX_QUESTION
+        self._bind(socket, self.monitor_endpoint)
+        return Desk(socket, Observer(run, self._dispatch, time.monotonic()), self._vitals)
 
     def _serve(self) -> None:
         dispatch, desk = self._dispatch, self._desk

@@ -14,7 +14,7 @@ from tests.roles.pipelines import GUARD, Event, Pipeline, Threaded, eventually, 
 from zmqpipeline import EndpointAddress
 from zmqpipeline.errors import EndpointError, SecurityError
 from zmqpipeline.monitor import desk
-from zmqpipeline.wire import envelope, messages
+from zmqpipeline.wire import envelope, limits, messages
 from zmqpipeline.wire.envelope import Message
 
 if TYPE_CHECKING:
@@ -166,6 +166,22 @@ def test_what_is_no_question_is_not_answered(frames: list[bytes], viewers: Viewe
         found = held.distributor._desk
         assert found is not None
         assert found.strays == 1
+        held.go.set()
+        roles.join()
+
+
+def test_who_sends_more_than_a_question_is_cut_off(viewers: Viewers) -> None:
+    held, viewer, other = Held(), viewers(), viewers()
+    with running(held.worker, held.collector, held.distributor) as roles:
+        held.inside.wait()
+        events = viewer.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        events.rcvtimeo = int(GUARD * 1000)
+        viewer.asks({"every": 1.0, "more": "x" * limits.MAX_QUESTION})
+        assert events.recv_multipart()
+        viewer.socket.disable_monitor()
+        events.close()
+        other.asks({"more": "x" * (limits.MAX_QUESTION // 2)})
+        assert other.hears()["phase"] == "running"
         held.go.set()
         roles.join()
 
