@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import APIResponse, Locator, Page, Route
 
     from zmqpipeline.monitor.snapshot import Snapshot
 
@@ -306,6 +306,28 @@ def test_a_line_has_a_gap_where_nothing_was_heard(dashboard: Dashboard, opened: 
         for second in range(20, 23):
             dashboard.tell(make_snapshot(time=NOW + second))
         expect(curves).to_have_count(2)
+
+
+def test_a_gap_stays_where_the_history_comes_behind_it(dashboard: Dashboard, opened: Open) -> None:
+    for second in range(3):
+        dashboard.tell(make_snapshot(time=NOW + second))
+    held: list[tuple[Route, APIResponse]] = []
+    with opened(dashboard.url) as page:
+        while not page.evaluate("performance.getEntriesByName(location.href + 'history.json').length"):
+            page.wait_for_timeout(20)
+        page.route("**/history.json", lambda route: held.append((route, route.fetch())))
+        page.reload()
+        expect(page.locator("#phase")).to_have_text("running")
+        while not held:
+            page.wait_for_timeout(20)
+        dashboard.tell(None)
+        expect(page.locator("#phase")).to_have_text("distributor gone")
+        ((route, answer),) = held
+        with page.expect_response("**/history.json"):
+            route.fulfill(response=answer)
+        for second in range(20, 23):
+            dashboard.tell(make_snapshot(time=NOW + second))
+        expect(page.locator("#throughput .curve")).to_have_count(2)
 
 
 def test_the_graph_goes_from_left_to_right(dashboard: Dashboard, opened: Open) -> None:
