@@ -114,7 +114,6 @@ class AsyncWorker(Worker[In, Out]):
         fresh = [one for one in made if not one.is_late]
         if fresh:
             shared.done += len(fresh)
-            shared.failed += sum(one.error is not None for one in fresh)
             self._credit.measured(len(fresh), sum(one.seconds for one in fresh), size)
         with shared.lock:
             for one in made:

@@ -220,8 +220,10 @@ class Distributor(Registration, Role):
         from zmqpipeline.monitor.desk import Desk  # noqa: PLC0415 - who shows nothing need not load it
         from zmqpipeline.monitor.observer import Observer  # noqa: PLC0415
 
-        observer = Observer(run, self._dispatch, time.monotonic())
-        return Desk(self._bound(zmq.ROUTER, self.monitor_endpoint), observer, self._vitals)
+        socket = self._make(zmq.ROUTER)
+        socket.maxmsgsize = limits.MAX_QUESTION
+        self._bind(socket, self.monitor_endpoint)
+        return Desk(socket, Observer(run, self._dispatch, time.monotonic()), self._vitals)
 
     def _serve(self) -> None:
         dispatch, desk = self._dispatch, self._desk
@@ -299,12 +301,14 @@ class Distributor(Registration, Role):
 
     def _receive_metadata(self, socket: Socket) -> None:
         """Take the first metadata that come."""
-        data = take_metadata(socket, self.max_message_size)
-        if data is None:
+        found = take_metadata(socket, self.max_message_size)
+        if found is None:
             self._dispatch.strays += 1
         elif self._dispatch.metadata is None:
-            self.metadata = data
-            self._dispatch.set_metadata(data)
+            self.metadata, info = found
+            self._dispatch.set_metadata(self.metadata)
+            if self._desk is not None:
+                self._desk.observer.note_metadata(info, time.time())
 
     def _check_stop(self, now: float) -> None:
         """Begin to drain when asked to, and end the drain when it takes too long."""

@@ -60,9 +60,8 @@ class Shared:
     lock: threading.RLock = field(default_factory=threading.RLock)
     #: whether results wait for room to be sent
     backlog: bool = False
-    #: attempts that were made, and of these those that failed
+    #: attempts that were made, those that failed included
     done: int = 0
-    failed: int = 0
     #: whether everything was given back, and the worker has to say that it has room again
     paused: bool = False
 
@@ -70,7 +69,7 @@ class Shared:
         """Say how this worker is; ``longest`` is for how long its calls of user code run, at the most."""
         vitals = self.vitals.look()
         vitals["lag"] = max(vitals["lag"] or 0.0, longest)
-        return {**vitals, "done": self.done, "failed": self.failed}
+        return {**vitals, "done": self.done}
 
 
 class Heartbeat(threading.Thread):

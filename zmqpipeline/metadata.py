@@ -67,17 +67,20 @@ class MetaDataWorker(DeclaredRole, abc.ABC, Generic[Out]):
         if self._level != RUNNING:
             return
         with self._user_code:
-            payload = self._pack(self.get_metadata())
+            metadata = self.get_metadata()
+            figures = self._vitals.look()
+            info = {**self._info(), "memory": figures["memory"], "cpu": figures["cpu"]}
+            payload = self._pack(metadata, info)
         while self._level == RUNNING:
             if self._ask(payload):
                 return
 
-    def _pack(self, metadata: Any) -> bytes:
+    def _pack(self, metadata: Any, info: dict[str, Any] | None = None) -> bytes:
         name = type(self).__qualname__
         if not isinstance(metadata, dict):
             raise TypeError(f"{name}.get_metadata returned {type(metadata).__name__}, expected a dictionary")
         try:
-            payload = messages.create_metadata(metadata)
+            payload = messages.introduce_metadata(metadata, info or {})
         except SerializationError as error:
             raise SerializationError(f"{name}.get_metadata: {error}") from error
         limit = self.max_message_size - envelope.ENVELOPE_BYTES

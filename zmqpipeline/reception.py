@@ -22,7 +22,7 @@ def can_be_packed(data: Any) -> bool:
     return True
 
 
-def take_metadata(socket: Socket, max_message: int) -> dict[str, Any] | None:
+def take_metadata(socket: Socket, max_message: int) -> tuple[dict[str, Any], Any] | None:
     """Take one message in, and answer it; what is not metadata is answered with a failure.
 
     Parameters
@@ -34,8 +34,8 @@ def take_metadata(socket: Socket, max_message: int) -> dict[str, Any] | None:
 
     Returns
     -------
-    dict or None
-        the metadata, if it was that
+    tuple or None
+        the metadata, if it was that, and what was said of who gives them, whatever that is
 
     """
     for frames in sockets.receive(socket, 1):
@@ -44,12 +44,12 @@ def take_metadata(socket: Socket, max_message: int) -> dict[str, Any] | None:
             why = f"the metadata have {len(frames[-1])} bytes packed, and {largest} are allowed"
             socket.send(messages.create_failure(data=why))
             continue
-        data, _, kind = messages.get(frames[-1])
-        is_valid = kind == messages.MESSAGE_TYPE_META_DATA and isinstance(data, dict)
+        message = messages.opened(frames[-1])
+        data = message.get("data", {})
+        is_valid = message.get("type") == messages.MESSAGE_TYPE_META_DATA and isinstance(data, dict)
         if not is_valid or not can_be_packed(data):  # everybody is to get it
             socket.send(messages.create_failure(data="expected a METADATA message with a map"))
             continue
         socket.send(messages.create_success())
-        found: dict[str, Any] = data
-        return found
+        return data, message.get("info")
     return None

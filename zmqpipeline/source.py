@@ -10,7 +10,7 @@ from zmqpipeline.errors import SerializationError
 from zmqpipeline.stopping import NOW, StopNow, UserCode
 from zmqpipeline.task import Task
 from zmqpipeline.wire import serializer
-from zmqpipeline.wire.envelope import ENVELOPE_BYTES, OWN_FRAME, cut
+from zmqpipeline.wire.envelope import ENVELOPE_BYTES, MAX_NUMBER, OWN_FRAME, cut
 from zmqpipeline.wire.messages import MESSAGE_TYPE_READY
 
 if TYPE_CHECKING:
@@ -72,9 +72,12 @@ class TaskSource:
 
     @property
     def total(self) -> int | None:
-        """What the task says of how many there will be; anything but a number is as if it said nothing."""
+        """What the task says of how many there will be; anything but a number is as if it said nothing.
+
+        There are never more than ids, so a larger one means that there is no end.
+        """
         total = getattr(self.task, "total", None)
-        return total if type(total) is int and total >= 0 else None
+        return total if type(total) is int and 0 <= total < MAX_NUMBER else None
 
     @property
     def exhausted(self) -> bool:

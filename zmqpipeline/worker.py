@@ -370,7 +370,6 @@ class Worker(DeclaredRole, abc.ABC, Generic[In, Out]):
         size = execution.sent + self._reporter.report(self._assignment, execution, self._assignment.largest)
         self._shared.backlog = bool(self._results)
         self._shared.done += execution.position
-        self._shared.failed += len(execution.errors)
         self._credit.measured(max(execution.position, 1), seconds, size)
         with self._shared.lock:
             self._requeue(execution, execution.cut(running=0))  # the results before it were large

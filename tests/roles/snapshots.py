@@ -17,6 +17,7 @@ from zmqpipeline.monitor.snapshot import (
     SNAPSHOT_VERSION,
     CollectorInfo,
     FailureInfo,
+    MetaDataInfo,
     Process,
     Snapshot,
     TaskInfo,
@@ -85,6 +86,7 @@ def make_collector(**changes: Any) -> CollectorInfo:
     """Make up a collector that works."""
     made = {
         **make_process(pid=4009),
+        "id": "a life",
         "name": "CountCollector",
         "state": "working",
         "collected": 400,
@@ -92,6 +94,12 @@ def make_collector(**changes: Any) -> CollectorInfo:
         "rate": 50.0,
     }
     return cast("CollectorInfo", {**made, **changes})
+
+
+def make_metadata_worker(**changes: Any) -> MetaDataInfo:
+    """Make up one that has given the metadata of the run."""
+    made = {**make_process(pid=4010, memory=30 << 20, cpu=1.0, lag=None), "name": "Given", "since": NOW - 60}
+    return cast("MetaDataInfo", {**made, **changes})
 
 
 def make_failure(**changes: Any) -> FailureInfo:
@@ -136,6 +144,7 @@ def make_snapshot(**changes: Any) -> Snapshot:
         "latency": 0.0123,
         "distributor": make_process(),
         "collector": make_collector(),
+        "metadata_worker": None,
         "tasks": [
             make_task(),
             make_task(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.roles.pipelines import GUARD, Event, Pipeline, Threaded, eventually, 
 from zmqpipeline import EndpointAddress
 from zmqpipeline.errors import EndpointError, SecurityError
 from zmqpipeline.monitor import desk
-from zmqpipeline.wire import envelope
+from zmqpipeline.wire import envelope, limits, messages
 from zmqpipeline.wire.envelope import Message
 
 if TYPE_CHECKING:
@@ -169,6 +170,22 @@ def test_what_is_no_question_is_not_answered(frames: list[bytes], viewers: Viewe
         roles.join()
 
 
+def test_who_sends_more_than_a_question_is_cut_off(viewers: Viewers) -> None:
+    held, viewer, other = Held(), viewers(), viewers()
+    with running(held.worker, held.collector, held.distributor) as roles:
+        held.inside.wait()
+        events = viewer.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        events.rcvtimeo = int(GUARD * 1000)
+        viewer.asks({"every": 1.0, "more": "x" * limits.MAX_QUESTION})
+        assert events.recv_multipart()
+        viewer.socket.disable_monitor()
+        events.close()
+        other.asks({"more": "x" * (limits.MAX_QUESTION // 2)})
+        assert other.hears()["phase"] == "running"
+        held.go.set()
+        roles.join()
+
+
 @pytest.mark.parametrize("every", [0, -1, "1", None, True, [1]])
 def test_whoever_does_not_say_how_often_is_told_once(every: Any, viewers: Viewers) -> None:
     held, viewer = Held(), viewers()
@@ -216,6 +233,44 @@ def test_who_is_not_there_any_more_is_forgotten(monkeypatch: pytest.MonkeyPatch,
         eventually(lambda: len(found._watchers) == 1)
         held.go.set()
         roles.join()
+
+
+class Gives(zmqpipeline.MetaDataWorker):
+    """Says who it is."""
+
+    endpoint = EndpointAddress("ipc://metadata.ipc")
+
+    def get_metadata(self) -> dict[str, Any]:
+        return {"a": 1}
+
+
+@pytest.mark.parametrize("is_original", [False, True])
+def test_who_gave_the_metadata_is_shown(is_original: bool, viewers: Viewers) -> None:
+    pipeline, viewer = Pipeline(), viewers()
+    pipeline.task("SHOWN", 5)
+    distributor = pipeline.distributor(
+        receive_metadata=True, metadata_endpoint=Gives.endpoint, monitor_endpoint=MONITOR
+    )
+    with running(distributor) as roles:
+        viewer.asks({"every": 0.1})
+        told = viewer.hears()
+        assert (told["metadata_worker"], told["waits_for"]) == (None, ["metadata"])
+        if is_original:
+            with zmq.Context() as context, context.socket(zmq.REQ) as client:
+                client.connect(Gives.endpoint)
+                client.send(messages.create_metadata({"a": 1}))
+                assert messages.get(client.recv()) == ("", "", "OK")
+        else:
+            roles.start(Gives())
+        while (found := viewer.hears()["metadata_worker"]) is None:
+            pass
+        keeper = pipeline.keeper()
+        roles.start(pipeline.worker("SHOWN")(), keeper)
+        roles.join()
+    assert keeper.metadata == {"a": 1}
+    expected = ("", "?", None) if is_original else ("Gives", told["distributor"]["host"], os.getpid())
+    assert (found["name"], found["host"], found["pid"]) == expected
+    assert (found["cpu"] is None) == is_original
 
 
 def test_nobody_may_ask_a_distributor_that_shows_nothing() -> None:

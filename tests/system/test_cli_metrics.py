@@ -61,7 +61,7 @@ def wait_until(url: str, **wanted: float) -> dict[str, float]:
 def run_of(name: str, done: int, phase: str = "running") -> FakeDistributor:
     task = make_task(acknowledged=done)
     return FakeDistributor(
-        HERE, make_snapshot(run=name, phase=phase, tasks=[task], collector=make_collector(pid=done))
+        HERE, make_snapshot(run=name, phase=phase, tasks=[task], collector=make_collector(id=str(done)))
     )
 
 

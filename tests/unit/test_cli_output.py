@@ -52,6 +52,15 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
     assert rate.per_second() == pytest.approx((100 - 49) / 3)
 
 
+def test_no_rate_is_negative_when_a_distributor_goes_on_from_its_journal() -> None:
+    rate = Rate()
+    for second, acknowledged in ((0.0, 0), (1.0, 400), (2.0, 390)):
+        rate.seen(second, acknowledged)
+    assert rate.per_second() == 0
+    rate.seen(3.0, 420)
+    assert rate.per_second() == 30
+
+
 def test_progress_is_said_when_there_is_news_and_not_too_often(capfd: pytest.CaptureFixture[str]) -> None:
     output = Output()
     output.tick(0.0)

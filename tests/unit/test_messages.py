@@ -56,6 +56,7 @@ def test_data_and_metadata() -> None:
     moment = datetime(2024, 1, 2, tzinfo=timezone.utc)
     assert messages.get(messages.create_data("T", {"when": moment})) == ({"when": moment}, "T", "DATA")
     assert messages.get(messages.create_metadata({"a": 1})) == ({"a": 1}, "", "METADATA")
+    assert messages.get(messages.introduce_metadata({"a": 1}, {"pid": 7})) == ({"a": 1}, "", "METADATA")
     assert messages.get(messages.create("x", "T", "RESET")) == ("x", "T", "RESET")
 
 

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.roles.snapshots import NOW, make_collector, make_process, make_snapshot, make_task, make_worker
 from zmqpipeline.monitor.exporter import Exporter, serving
+from zmqpipeline.monitor.families import MOST_HOSTS
 
 if TYPE_CHECKING:
     from zmqpipeline.monitor.snapshot import Snapshot, WorkerInfo
@@ -122,6 +123,17 @@ def test_processes_are_added_up_by_role_and_host() -> None:
     assert found["memory_bytes", "distributor", "beta"] == 7
 
 
+def test_workers_that_are_everywhere_do_not_make_series_without_end() -> None:
+    workers = [make_worker(id=str(n), host=f"host{n % 1000}", memory=1) for n in range(2000)]
+    found = samples(after(make_snapshot(workers=workers)))
+    counts = {key: value for key, value in found.items() if key[0] == "processes" and key[1] == "worker"}
+    assert len(counts) < MOST_HOSTS + 2
+    assert counts["processes", "worker", "host0"] == 2
+    assert counts["processes", "worker", "(others)"] > 1000
+    assert sum(counts.values()) == 2000
+    assert found["memory_bytes", "worker", "(others)"] == counts["processes", "worker", "(others)"]
+
+
 def test_a_collector_that_is_gone_has_no_process() -> None:
     found = samples(after(make_snapshot(collector=make_collector(state="lost", host="gone"))))
     assert found["collector_state", "lost"] == 1
@@ -152,9 +164,10 @@ def test_a_run_that_goes_on_from_its_journal_counts_nothing_twice() -> None:
 
 def test_the_results_of_a_collector_go_on_with_the_next_one() -> None:
     first, second = (
-        make_snapshot(collector=make_collector(pid=pid, collected=n)) for pid, n in ((1, 50), (2, 60))
+        make_snapshot(collector=make_collector(id=life, pid=1, collected=n))
+        for life, n in (("a", 50), ("b", 20))
     )
-    assert samples(after(first, first, second))["collector_results_total",] == 110
+    assert samples(after(first, first, second))["collector_results_total",] == 70
 
 
 def test_a_lost_worker_is_counted_once_for_as_long_as_it_is_shown() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.roles.snapshots import make_snapshot
+from tests.roles.snapshots import make_metadata_worker, make_snapshot
 from zmqpipeline.monitor.check import is_snapshot
 
 
@@ -30,6 +30,7 @@ def test_a_snapshot_is_one() -> None:
     ("path", "value"),
     [
         ("collector", None),
+        ("metadata_worker", make_metadata_worker()),
         ("latency", None),
         ("latency", 1),  # a float that had no fraction may arrive as a whole number
         ("workers", []),
@@ -39,6 +40,7 @@ def test_a_snapshot_is_one() -> None:
         ("workers.0.more", "than we know"),
         ("distributor.pid", None),
         ("distributor.memory", 2**40),
+        ("tasks.0.total", 2**53 - 1),
     ],
 )
 def test_what_may_be_otherwise(path: str, value: Any) -> None:
@@ -55,6 +57,7 @@ def test_what_may_be_otherwise(path: str, value: Any) -> None:
         ("acknowledged", True),
         ("acknowledged", "12"),
         ("acknowledged", 10**400),
+        ("distributor.pid", 2**53 + 1),
         ("rate", float("nan")),
         ("rate", float("inf")),
         ("rate", 1e300),

@@ -13,6 +13,7 @@ from tests.roles.snapshots import (
     NOW,
     make_collector,
     make_failure,
+    make_metadata_worker,
     make_process,
     make_snapshot,
     make_task,
@@ -64,6 +65,23 @@ def test_a_run_at_80_columns() -> None:
         "ago failure          attempt error",
         "5 s count 17         2       ValueError: 17 is not even",
     ]
+
+
+def test_who_gave_the_metadata_is_below_its_host() -> None:
+    lines = drawn(make_snapshot(metadata_worker=make_metadata_worker()))
+    place = next(n for n, line in enumerate(lines) if line.startswith("alpha"))
+    assert squeezed(lines[place + 3]) == "Given 4010 left 1 min 30 MiB 100%"
+    lines = drawn(make_snapshot(metadata_worker=make_metadata_worker(name="", host="?", pid=None)))
+    place = lines.index(next(line for line in lines if line.startswith("? ")))
+    assert squeezed(lines[place + 1]) == "(metadata worker) - left 1 min 30 MiB 100%"
+
+
+@pytest.mark.parametrize("state", ["lost", "left"])
+def test_a_collector_that_is_gone_uses_nothing(state: str) -> None:
+    lines = drawn(make_snapshot(collector=make_collector(state=state)))
+    place = next(n for n, line in enumerate(lines) if line.startswith("alpha"))
+    assert squeezed(lines[place]) == "alpha 1 worker 8 200 1 25/s 80 MiB 115%"
+    assert squeezed(lines[place + 2]) == f"CountCollector 4009 {state} 0 400"
 
 
 def test_the_documented_picture_is_this_one() -> None:

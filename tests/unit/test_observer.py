@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.test_dispatch import Case
+from zmqpipeline.monitor.check import is_snapshot
 from zmqpipeline.monitor.observer import Observer
 from zmqpipeline.monitor.snapshot import CollectorInfo, FailureInfo, Snapshot, TaskInfo, WorkerInfo
+from zmqpipeline.wire import envelope
 from zmqpipeline.wire.envelope import Message
 
 if TYPE_CHECKING:
@@ -95,6 +97,34 @@ def test_the_sum_of_the_tasks_is_that_of_the_run() -> None:
     assert told["handed_out"] > 3
 
 
+def test_a_task_may_be_called_like_a_role() -> None:
+    watched = Watched(t=(2, []), collector=(3, []))
+    watched.case.collector()
+    watched.case.worker("collector")
+    watched.case.hears("HEARTBEAT", data={"collected": 0})
+    watched.look(1.0)
+    watched.case.ack("collector", (0, 3))
+    watched.case.hears("HEARTBEAT", data={"collected": 3})
+    told = watched.look(1.0)
+    assert [task["rate"] for task in told["tasks"]] == [0.0, 3.0]
+    assert told["collector"] is not None
+    assert told["collector"]["rate"] == 3.0
+
+
+def test_workers_of_two_tasks_may_have_one_address() -> None:
+    watched = Watched(t=(2, []), u=(3, []))
+    watched.case.collector()
+    watched.worker("same")
+    for kind, fields in (("HELLO", {"data": INFO}), ("RDY", {"run": RUN, "credit": 1})):
+        watched.case.dispatch.from_worker("u", b"same", Message(kind, "u", **fields), watched.case.now)
+    watched.look(1.0)
+    watched.says("same", "HEARTBEAT", number=1, held=[], data={"done": 2})
+    assert [worker["rate"] for worker in watched.look(1.0)["workers"]] == [2.0, 0.0]
+    watched.case.dispatch.books["t"].lost(b"same")
+    told = watched.look(1.0)["workers"]
+    assert [(worker["task"], worker["state"]) for worker in told] == [("u", "working"), ("t", "lost")]
+
+
 def test_a_worker_from_its_coming_to_its_goodbye() -> None:
     watched = Watched(t=(2, []))
     watched.case.collector()
@@ -103,7 +133,8 @@ def test_a_worker_from_its_coming_to_its_goodbye() -> None:
     watched.says("w", "RDY", credit=3, order=1)
     watched.case.advance()
     assert watched.states() == {"w": "working"}
-    report = {"memory": 5, "cpu": 0.25, "lag": 0.1, "done": 2, "failed": 1, "nonsense": 1}
+    watched.says("w", "FAIL", id=1, attempt=1, error={"type": "E"})
+    report = {"memory": 5, "cpu": 0.25, "lag": 0.1, "done": 2, "failed": 7, "nonsense": 1}
     watched.case.now += 1.0
     watched.says("w", "HEARTBEAT", number=2, held=[], data=report)
     (worker,) = watched.look()["workers"]
@@ -129,6 +160,65 @@ def test_a_lost_worker_is_shown_as_lost() -> None:
     told = watched.look(1.0)
     assert {worker["id"]: worker["state"] for worker in told["workers"]} == {"x": "working", "w": "lost"}
     assert told["queued"] + told["workers"][0]["in_flight"] == told["in_flight"]
+
+
+def test_what_a_worker_in_lock_step_has_done_is_counted_for_it() -> None:
+    watched = Watched(t=(10, []))
+    watched.case.collector()
+    for number in range(3):
+        watched.says("w", "RDY")
+        watched.case.advance(1.0)
+        watched.case.ack("t", (number, 1))
+        watched.look()
+    watched.says("w", "RDY")
+    (worker,) = watched.look()["workers"]
+    assert (worker["done"], worker["in_flight"], worker["state"]) == (3, 1, "working")
+    assert worker["rate"] == 1.0
+    watched.says("w", "FAIL", id=3, attempt=1, error={"type": "E"})
+    (worker,) = watched.look(1.0)["workers"]
+    assert (worker["done"], worker["failed"]) == (4, 1)
+
+
+def test_a_worker_that_was_found_to_be_lost_a_moment_ago_has_not_left() -> None:
+    watched = Watched(t=(10, []))
+    watched.case.collector()
+    watched.worker("w")
+    watched.look()
+    watched.case.dispatch.books["t"].lost(b"w")
+    watched.case.now += 1.0
+    watched.observer.look(watched.case.now, WALL)  # before anybody was told
+    assert watched.states() == {"w": "lost"}
+
+
+def test_a_worker_that_comes_and_dies_between_two_looks_is_shown_as_lost() -> None:
+    watched = Watched(t=(10, []))
+    watched.case.collector()
+    watched.look()
+    for name in ("w", "x"):
+        watched.worker(name)
+        watched.case.dispatch.books["t"].lost(name.encode())
+        watched.look(0.1)
+    for _ in range(2):
+        told = watched.look(1.0)
+        assert [(w["id"], w["state"], w["name"]) for w in told["workers"]] == [
+            ("x", "lost", "Squares"),
+            ("w", "lost", "Squares"),
+        ]
+
+
+def test_nothing_is_kept_of_those_who_come_and_go() -> None:
+    watched = Watched(t=(1000, []))
+    watched.case.collector()
+    watched.look()
+    for number in range(100):
+        watched.worker(f"w{number}")
+        assert f"w{number}" in watched.states()
+        watched.says(f"w{number}", "BYE")
+        if number % 3 == 0:
+            watched.look(1.0)
+    watched.look(1.0)
+    assert not watched.observer._worker_paces
+    assert not watched.observer._known
 
 
 def test_a_silent_worker_is_shown_as_silent() -> None:
@@ -157,6 +247,28 @@ def test_the_collector_from_its_coming_to_its_goodbye() -> None:
     assert (watched.look()["collector"] or said)["state"] == "lost"
 
 
+def test_what_was_collected_before_a_distributor_was_started_again_is_no_pace() -> None:
+    watched = Watched(t=(2, []))
+    watched.case.collector()
+    watched.look(1.0)
+    for more in (0, 30):
+        watched.case.hears("HEARTBEAT", data={"collected": 5000 + more})
+        told = watched.look(1.0)["collector"]
+        assert told is not None
+        assert told["rate"] == more
+
+
+def test_a_new_collector_has_not_collected_what_the_one_before_has() -> None:
+    watched = Watched(t=(2, []))
+    watched.case.collector()
+    watched.case.hears("HEARTBEAT", data={"collected": 50, "queue": 1, "memory": 8, "cpu": 0.5, "lag": 0})
+    watched.look(1.0)
+    watched.case.hears("HELLO", "another life", run=None, data={"pid": 10})
+    said = watched.look()["collector"]
+    assert said is not None
+    assert (said["pid"], said["collected"], said["queue"], said["memory"]) == (10, 0, 0, None)
+
+
 def test_the_last_snapshot_shows_who_has_left_since_the_one_before() -> None:
     watched = Watched(t=(2, []))
     watched.case.collector()
@@ -171,17 +283,62 @@ def test_the_last_snapshot_shows_who_has_left_since_the_one_before() -> None:
     assert (told["collector"]["state"], told["collector"]["collected"]) == ("left", 2)
 
 
+@pytest.mark.parametrize(
+    "hello",
+    [{name: number} for name in ("pid", "hands", "max_message", "protocol") for number in (2**64 - 1, -1)],
+)
+@pytest.mark.parametrize("report", [{name: 1.5} for name in ("memory", "done", "cpu", "lag")])
+def test_nothing_that_a_peer_says_makes_a_snapshot_that_nobody_takes(
+    hello: dict[str, Any], report: dict[str, Any]
+) -> None:
+    watched = Watched(t=(2, []))
+    watched.case.hears("HELLO", run=None, data=hello)
+    watched.case.hears("RDY")
+    watched.says("w", "HELLO", run=None, data=hello)
+    watched.says("w", "HEARTBEAT", number=0, held=[], data=report)
+    watched.case.hears("HEARTBEAT", data={"collected": 1.5, "queue": 0.5, **report})
+    told = envelope.decode(envelope.encode(Message("SNAPSHOT", "", watched.look(1.0))))
+    assert told is not None
+    assert is_snapshot(told.data)
+
+
+@pytest.mark.parametrize(
+    ("info", "known"),
+    [
+        (
+            {"name": "Gives", "host": "there", "pid": 5, "memory": 8.0, "cpu": 0.5},
+            ("Gives", "there", 5, 8, 0.5),
+        ),
+        (None, ("", "?", None, None, None)),  # as in the original
+        (
+            {"name": "x\x1b[2J", "host": 7, "pid": 2**64 - 1, "memory": -1, "cpu": "1"},
+            ("", "?", None, None, None),
+        ),
+    ],
+)
+def test_who_gave_the_metadata_is_known_as_far_as_it_said_so(info: Any, known: tuple[Any, ...]) -> None:
+    watched = Watched(t=(2, []))
+    assert watched.look()["metadata_worker"] is None
+    watched.observer.note_metadata(info, WALL)
+    told = watched.look(1.0)
+    assert is_snapshot(told)
+    found = told["metadata_worker"]
+    assert found is not None
+    assert tuple(found[name] for name in ("name", "host", "pid", "memory", "cpu")) == known
+    assert found["since"] == WALL
+
+
 def test_failures_are_told_the_newest_first_and_cut() -> None:
     watched = Watched(t=(10, []))
     watched.case.collector()
     watched.worker("w")
-    error = {"type": "ValueError", "text": "x" * 5000, "traceback": "y" * 50_000 + "the end", "retry": True}
+    error = {"type": "V" * 5000, "text": "x" * 5000, "traceback": "y" * 50_000 + "the end", "retry": True}
     watched.says("w", "FAIL", id=0, attempt=1, error=error)
     watched.case.now += 2.0
     watched.says("w", "FAIL", id=1, attempt=1, error={"type": "KeyError", "text": "'k'", "retry": False})
     newest, oldest = watched.look(1.0)["failures"]
     assert (newest["type"], newest["id"], newest["final"], newest["traceback"]) == ("KeyError", 1, True, "")
-    assert (oldest["type"], oldest["id"], oldest["final"], oldest["attempt"]) == ("ValueError", 0, False, 1)
+    assert (oldest["type"], oldest["id"], oldest["final"], oldest["attempt"]) == ("V" * 1000, 0, False, 1)
     assert newest["time"] - oldest["time"] == pytest.approx(2.0)
     assert newest["worker"] == "pid 7 on here"
     assert len(oldest["text"]) == 1000

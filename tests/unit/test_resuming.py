@@ -291,6 +291,19 @@ def test_the_collector_that_was_there_goes_on_with_its_numbers() -> None:
     assert case.dispatch.acknowledged == 3
 
 
+def test_what_was_handed_out_in_an_earlier_life_has_no_latency() -> None:
+    case = resumed()
+    case.collector()
+    case.now = 5000.0
+    case.ack(8, (1, 1))
+    assert case.book.latencies == (0.0, 0)
+    case.workers(b"a")
+    case.advance()
+    case.now += 0.5
+    case.ack(9, (3, 1))
+    assert case.book.latencies == (0.5, 1)
+
+
 def test_another_collector_begins_anew() -> None:
     case = resumed()
     case.collector("another life")

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from zmqpipeline.cli import jsonlines
+from zmqpipeline.monitor import words
 
 if TYPE_CHECKING:
     from zmqpipeline.cli.jsonlines import JsonLines
@@ -20,6 +21,8 @@ VARIABLE = "ZMQPIPELINE_LOG_LEVEL"
 
 class Once(logging.Formatter):
     """Leaves out what a role calls itself in its lines, because its name stands in front of each.
+
+    Of this library's lines nothing is obeyed by a terminal: errors of tasks have texts of other processes.
 
     Parameters
     ----------
@@ -37,6 +40,8 @@ class Once(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base's name
         """Format one line."""
         record.message = _without(self._subject, record.name, record.message)
+        if record.name.startswith("zmqpipeline"):  # in it may be what a peer has said
+            record.message = words.lines(record.message)
         return super().formatMessage(record)
 
 

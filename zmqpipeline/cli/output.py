@@ -37,6 +37,8 @@ class Rate:
 
     def seen(self, now: float, acknowledged: int) -> None:
         """Note how many were acknowledged at a time."""
+        if self._seen and acknowledged < self._seen[-1][1]:
+            self._seen.clear()  # a distributor that goes on from its journal may know of less
         self._seen.append((now, acknowledged))
         while len(self._seen) > 2 and self._seen[1][0] <= now - _WINDOW:
             self._seen.popleft()

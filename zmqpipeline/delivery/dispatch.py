@@ -293,7 +293,7 @@ class Dispatch:
         if life != self.life:
             restarted = self.life is not None
             self.life = life
-            self.collector_ready = False
+            self.collector_ready, self.collector_report = False, {}
             past_life, past_number = self._past_collector
             self._last_ack = self._confirmed = past_number if life == past_life else 0
             self._journal.met(life, self._last_ack)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from zmqpipeline.wire.envelope import MAX_NUMBER
+
 #: what is kept of what a worker says of itself, by type: anybody may say it, and it goes into logs and errors
 _INFO = {
     **dict.fromkeys(("version", "name", "host", "process"), str),
@@ -36,6 +38,7 @@ class Peer:
     mute: int = 0  #: ticks since that went, and since then nothing was heard
     info: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)  #: its last words about itself
+    failed: int = 0  #: attempts that failed with it
     came: float = 0.0
 
     @property
@@ -53,5 +56,7 @@ def introduced(info: Any) -> dict[str, Any]:
 
 
 def _is_short(value: Any) -> bool:
-    """Tell whether a number, or a text, fits into a line of a log."""
-    return not isinstance(value, str) or (len(value) <= _MAX_INFO_TEXT and value.isprintable())
+    """Tell whether a number, or a text, fits into a line of a log and into a snapshot."""
+    if isinstance(value, str):
+        return len(value) <= _MAX_INFO_TEXT and value.isprintable()
+    return bool(0 <= value < MAX_NUMBER)

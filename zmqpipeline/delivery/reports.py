@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 #: so many failed attempts of a task type are kept
 MOST_FAILURES = 50
-#: what a peer may report: figures, nothing else, because anybody may say it
-_FIGURES = ("memory", "cpu", "lag", "done", "failed", "collected", "queue")
+#: what a peer may report: figures, nothing else, because anybody may say it; and which of them are whole
+_FIGURES = ("memory", "cpu", "lag", "done", "collected", "queue")
+_WHOLE = frozenset(_FIGURES) - {"cpu", "lag"}
 #: and none is larger, so that it can be added to others
 _LARGEST = 2**53
 
@@ -57,9 +58,11 @@ def failed_attempt(  # noqa: PLR0913 - which, why, when, with whom
     *,
     final: bool = False,
 ) -> FailedAttempt:
-    """Describe the failure of the one task of a batch, while it is still with whom it failed."""
+    """Describe the failure of the one task of a batch, and count it for the worker that still has it."""
     peer = peers.get(batch.holder) if isinstance(batch.holder, bytes) else None
-    who = "" if peer is None else peer.who
+    who = ""
+    if peer is not None:
+        peer.failed, who = peer.failed + 1, peer.who
     return FailedAttempt(now, task, batch.first, batch.attempt, final, error, who)
 
 
@@ -67,8 +70,10 @@ def reported(said: Any) -> dict[str, Any]:
     """Take what a peer says of itself, as far as it is figures."""
     if not isinstance(said, dict):
         return {}
-    found = {name: said.get(name) for name in _FIGURES}
-    return {name: value for name, value in found.items() if _is_figure(value)}
+    found: dict[str, Any] = {name: said.get(name) for name in _FIGURES}
+    return {
+        name: int(value) if name in _WHOLE else value for name, value in found.items() if _is_figure(value)
+    }
 
 
 def _is_figure(value: Any) -> bool:

@@ -308,7 +308,7 @@ class TaskBook:
     def _clock(self, ids: list[Range] | None, now: float) -> None:
         """Measure how long the first of some tasks took; those with it were handed out with it, or later."""
         batch = self.ledger.find(ids[0][0]) if ids else None
-        if batch is not None:
+        if batch is not None and batch.number:  # else an earlier life of this distributor gave it
             seconds, count = self.latencies
             self.latencies = seconds + now - batch.given_at, count + 1
 

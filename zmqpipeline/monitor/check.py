@@ -11,8 +11,8 @@ from zmqpipeline.monitor.snapshot import Snapshot
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-#: no number in a snapshot is larger: what is shown has to fit on a screen
-_LARGEST = 2**63
+#: no number in a snapshot is larger: what is shown has to fit on a screen, and a browser has no others
+_LARGEST = 2**53
 
 
 def is_snapshot(value: object) -> TypeGuard[Snapshot]:

@@ -15,7 +15,7 @@ from zmqpipeline.access import VARIABLE, Access, keys_of
 from zmqpipeline.descriptors import EndpointAddress
 from zmqpipeline.errors import MonitorError
 from zmqpipeline.monitor.check import is_snapshot
-from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION, Snapshot
+from zmqpipeline.monitor.snapshot import ANSWER, QUESTION, SHORTEST, SNAPSHOT_VERSION, Snapshot
 from zmqpipeline.wire import envelope, sockets
 from zmqpipeline.wire.watch import Watch
 
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-#: the types of the two messages
-QUESTION, ANSWER = "MONITOR", "SNAPSHOT"
 #: a distributor answers until it was not asked for ten seconds, so it is asked again after so many
 ASK_INTERVAL = 3.0
-#: the shortest interval that a distributor heeds, in seconds
-SHORTEST = 0.1
 #: after so many intervals without a snapshot the distributor counts as gone
 _MISSED = 3
 #: the longest that one poll sleeps, in seconds
@@ -284,5 +280,6 @@ class _Connection:
                 f"zmqpipeline {__version__}, which reads version {SNAPSHOT_VERSION}: install the same "
                 f"zmqpipeline on both sides"
             )
-        self._has_heard_nonsense = not is_snapshot(message.data)
-        return message.data if is_snapshot(message.data) else None
+        snapshot = message.data if is_snapshot(message.data) else None
+        self._has_heard_nonsense = snapshot is None
+        return snapshot

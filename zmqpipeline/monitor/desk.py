@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from zmqpipeline.monitor.observer import INTERVAL
+from zmqpipeline.monitor.snapshot import ANSWER, QUESTION, SHORTEST
 from zmqpipeline.wire import envelope, sockets
 from zmqpipeline.wire.envelope import Message
 
@@ -16,12 +18,12 @@ if TYPE_CHECKING:
     from zmqpipeline.monitor.process import Vitals
     from zmqpipeline.role import Socket
 
-#: the types of the question and of the answer
-ASK, TELL = "MONITOR", "SNAPSHOT"
 #: whoever watches is told for so long after his last question, in seconds
 PATIENCE = 10.0
-#: and no more often than this, in seconds; a snapshot is told to everybody for as long
-SHORTEST = 0.1
+#: a snapshot is told to everybody for the shortest interval, or for so many times the processor time that it
+#: took, which is much if there are thousands of workers: however many watch, and however often they ask,
+#: snapshots take no more than 2 % of it
+_TIMES = 50
 #: so many may watch at a time
 MOST_WATCHERS = 64
 _DRAIN = 64
@@ -55,7 +57,7 @@ class Desk:
         self._vitals = vitals
         self._watchers: dict[bytes, _Watcher] = {}
         self._packed = b""
-        self._packed_at = 0.0
+        self._packed_until = 0.0
         self._own = vitals.look()
         self._own_at = time.monotonic()
 
@@ -67,6 +69,8 @@ class Desk:
     def turn(self, now: float, *, asked: bool) -> None:
         """Look at the books, answer who has asked, and tell those who watch; each when it is due."""
         self.observer.look(now, time.time())
+        if now - self._own_at >= INTERVAL:
+            self._own, self._own_at = self._vitals.look(), now
         if asked:
             for _, frames in sockets.receive_from(self.socket, _DRAIN):
                 self._answer(frames, now)
@@ -85,7 +89,7 @@ class Desk:
 
     def _answer(self, frames: list[bytes], now: float) -> None:
         message = envelope.decode(frames[2]) if len(frames) == 3 and not frames[1] else None
-        if message is None or message.type != ASK or not isinstance(message.data, dict):
+        if message is None or message.type != QUESTION or not isinstance(message.data, dict):
             self.strays += 1
             return
         every: Any = message.data.get("every")
@@ -100,15 +104,15 @@ class Desk:
 
     def _snapshot(self, now: float) -> bytes:
         """Pack a snapshot; one that was packed a moment ago will do."""
-        if not self._packed or now - self._packed_at >= 0.9 * SHORTEST:
-            self._packed, self._packed_at = self._pack(now), now
+        if not self._packed or now >= self._packed_until:
+            begun = time.thread_time()
+            self._packed = self._pack(now)
+            self._packed_until = now + max(0.9 * SHORTEST, _TIMES * (time.thread_time() - begun))
         return self._packed
 
     def _pack(self, now: float, *, ended: bool = False) -> bytes:
-        if now - self._own_at >= 1.0:
-            self._own, self._own_at = self._vitals.look(), now
         data: Any = self.observer.snapshot(now, time.time(), self._own, ended=ended)
-        return envelope.encode(Message(TELL, "", data))
+        return envelope.encode(Message(ANSWER, "", data))
 
     def _tell(self, address: bytes, packed: bytes) -> None:
         try:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from zmqpipeline.monitor.snapshot import Process, Snapshot, TaskInfo
     from zmqpipeline.monitor.totals import Totals
 
+#: so many hosts have series of their own: a worker may say of itself that it is on any
+MOST_HOSTS = 500
+#: the label of all others together
+_OTHERS = "(others)"
 #: the states of a worker that is there
 _PRESENT = ("starting", "idle", "working", "silent")
 
@@ -171,7 +175,8 @@ def _processes(snapshot: Snapshot) -> dict[tuple[str, str], list[Process]]:
         found["collector", collector["host"]].append(collector)
     for worker in snapshot["workers"]:
         if worker["state"] in _PRESENT:
-            found["worker", worker["host"]].append(worker)
+            where = "worker", worker["host"]
+            found[where if where in found or len(found) < MOST_HOSTS else ("worker", _OTHERS)].append(worker)
     return found
 
 

@@ -10,10 +10,11 @@ from zmqpipeline.monitor import words
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zmqpipeline.monitor.snapshot import CollectorInfo, Process, Snapshot, WorkerInfo
+    from zmqpipeline.monitor.snapshot import CollectorInfo, MetaDataInfo, Process, Snapshot, WorkerInfo
 
-#: states of workers that are not there any more
+#: states of those that are not there any more, and what they have no more
 GONE = ("lost", "left")
+_OF_LIVING = ("rate", "memory", "cpu", "lag")
 #: what is left out last if there is not room for all: a host, what is wrong, what is there only once
 _HOST_IN_TROUBLE, _HOST, _ONLY_ONE = 0, 1, 3
 _RANKS = {"silent": 2, "lost": 2, "starting": 4, "working": 5, "idle": 6, "left": 7}
@@ -53,8 +54,12 @@ def lines(snapshot: Snapshot) -> list[Line]:
         processes.setdefault(process["host"], []).append(process)
 
     add(snapshot["distributor"], _distributor(snapshot))
-    if snapshot["collector"] is not None:
-        add(snapshot["collector"], _collector(snapshot["collector"]))
+    if (collector := snapshot["collector"]) is not None and collector["state"] in GONE:
+        found.setdefault(collector["host"], []).append(_collector(collector))
+    elif collector is not None:
+        add(collector, _collector(collector))
+    if (gave := snapshot["metadata_worker"]) is not None:
+        found.setdefault(gave["host"], []).append(_metadata_worker(gave, snapshot["time"]))
     for worker in sorted(snapshot["workers"], key=_order):
         if worker["state"] in GONE:
             found.setdefault(worker["host"], []).append(_worker(worker, snapshot["time"]))
@@ -100,7 +105,19 @@ def _collector(collector: CollectorInfo) -> Line:
         **_of(collector),
         **_pace(collector["collected"], None, collector["rate"]),
     }
+    if collector["state"] in GONE:
+        for name in _OF_LIVING:
+            cells.pop(name)
     return Line(cells, collector["state"], _ONLY_ONE)
+
+
+def _metadata_worker(gave: MetaDataInfo, now: float) -> Line:
+    cells = {
+        "process": gave["name"] or "(metadata worker)",
+        "state": f"left {words.ago(now - gave['since'])}",
+        **_of(gave),
+    }
+    return Line(cells, "left", _RANKS["left"])
 
 
 def _worker(worker: WorkerInfo, now: float) -> Line:
@@ -116,7 +133,7 @@ def _worker(worker: WorkerInfo, now: float) -> Line:
         cells["state"] = f"silent {words.ago(worker['heard'])}"
     if state in GONE:
         cells["state"] = f"{state} {words.ago(now - worker['since'])}"
-        for name in ("rate", "memory", "cpu", "lag"):
+        for name in _OF_LIVING:
             cells.pop(name)
     else:
         cells["hand"] = f"{words.count(worker['in_flight'])}/{words.count(worker['credit'])}"

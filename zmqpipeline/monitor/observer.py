@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections import deque
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline._version import __version__
 from zmqpipeline.delivery.batch import NOBODY
 from zmqpipeline.delivery.news import Fate
+from zmqpipeline.delivery.peer import introduced
+from zmqpipeline.delivery.reports import reported
 from zmqpipeline.delivery.taskbook import Phase as BookPhase
 from zmqpipeline.monitor.pace import Pace
 from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         Counts,
         FailureInfo,
         Figures,
+        MetaDataInfo,
         Phase,
         Report,
         Snapshot,
@@ -42,6 +45,9 @@ INTERVAL = 1.0
 MOST_GONE = MOST_SHOWN = 50
 #: of the texts of a failure, so many characters: a snapshot is for a screen
 _MOST_TEXT, _MOST_TRACEBACK = 1000, 4000
+
+#: a worker: its task type and its address there. A stranger may have the same one at several tasks
+_Key = tuple[str, bytes]
 
 _PHASES: dict[BookPhase, Phase] = {
     BookPhase.WAITING: "waiting",
@@ -72,18 +78,35 @@ class Observer:
         self._dispatch = dispatch
         self._began = now
         self._looked_at = -math.inf
-        self._paces: dict[Any, Pace] = {}
-        self._known: dict[bytes, tuple[TaskBook, Peer]] = {}
-        self._lost: set[bytes] = set()
+        self._run_pace, self._collector_pace = Pace(), Pace()
+        self._paces: defaultdict[str, Pace] = defaultdict(Pace)  #: of the tasks
+        self._worker_paces: dict[_Key, Pace] = {}
+        self._known: dict[_Key, tuple[TaskBook, Peer]] = {}
+        self._lost: set[_Key] = set()
+        self._metadata_worker: MetaDataInfo | None = None
         self._gone: deque[WorkerInfo] = deque(maxlen=MOST_GONE)
 
     def note(self, news: News) -> None:
         """Take in what has become of a worker."""
         if news.fate is Fate.LOST:
-            self._lost.add(news.peer.address)
+            key = news.task, news.peer.address
+            self._lost.add(key)
+            # it may have come and gone since the last look
+            self._known.setdefault(key, (self._dispatch.books[news.task], news.peer))
+
+    def note_metadata(self, info: Any, wall: float) -> None:
+        """Take in what was said of who gives the metadata, and when; one of the original says nothing."""
+        known, said = introduced(info), reported(info)
+        self._metadata_worker = {
+            "name": known.get("name", ""),
+            "since": wall,
+            "host": known.get("host", "?"),
+            "pid": known.get("pid"),
+            **_figures(said),
+        }
 
     def look(self, now: float, wall: float) -> None:
-        """Look at the counters, if that is due.
+        """Look at the counters, if that is due, and if all news were noted: who is gone may be lost.
 
         Parameters
         ----------
@@ -93,25 +116,34 @@ class Observer:
             the same as a Unix time
 
         """
-        if now - self._looked_at < INTERVAL:
-            return
+        has_news = any(book.news for book in self._dispatch.books.values())
+        if now - self._looked_at >= INTERVAL and not has_news:
+            self._look(now, wall)
+
+    def _look(self, now: float, wall: float) -> None:
         self._looked_at = now
-        self._pace(None).look(now, self._dispatch.acknowledged)
-        self._pace("collector").look(now, self._dispatch.collector_report.get("collected", 0))
-        there: dict[bytes, tuple[TaskBook, Peer]] = {}
+        self._run_pace.look(now, self._dispatch.acknowledged)
+        collected = self._dispatch.collector_report.get("collected")
+        if collected is None:
+            self._collector_pace = Pace()  # what it has collected before it first says so is no pace
+        else:
+            self._collector_pace.look(now, collected)
+        there: dict[_Key, tuple[TaskBook, Peer]] = {}
         for book in self._dispatch.books.values():
-            self._pace(book.name).look(now, len(book.ledger.settled), *book.latencies)
+            self._paces[book.name].look(now, len(book.ledger.settled), *book.latencies)
             for peer in book.peers.values():
-                there[peer.address] = book, peer
-                self._pace(peer.address).look(now, peer.report.get("done", 0))
-        for address in self._known.keys() - there.keys():
-            book, peer = self._known[address]
+                key = book.name, peer.address
+                there[key] = book, peer
+                self._worker_paces.setdefault(key, Pace()).look(now, _done(book, peer))
+        for key, (book, peer) in self._known.items():
+            if key in there:
+                continue
             gone = self._worker(book, peer, now, wall)
-            gone["state"], gone["since"] = "lost" if address in self._lost else "left", wall
+            gone["state"], gone["since"] = "lost" if key in self._lost else "left", wall
             gone["credit"] = gone["in_flight"] = 0
             gone["rate"] = 0.0
             self._gone.appendleft(gone)
-            self._paces.pop(address, None)
+            self._worker_paces.pop(key, None)
         self._known = there
         self._lost.clear()
 
@@ -130,8 +162,9 @@ class Observer:
         """
         dispatch = self._dispatch
         if ended:
-            self._looked_at = -math.inf  # whoever has left since the last look is to be seen once more
-        self.look(now, wall)
+            self._look(now, wall)  # whoever has left since the last time is to be seen once more
+        else:
+            self.look(now, wall)
         books = list(dispatch.books.values())
         tasks = [self._task(book) for book in books]
         pid, host = os.getpid(), platform.node()
@@ -146,6 +179,7 @@ class Observer:
             "latency": self._latency(*(book.name for book in books)),
             "distributor": {"host": host, "pid": pid, **_software(_OWN), **_figures(own)},
             "collector": self._collector(),
+            "metadata_worker": self._metadata_worker,
             "tasks": tasks,
             "workers": [
                 *(self._worker(book, peer, now, wall) for book in books for peer in book.peers.values()),
@@ -153,11 +187,8 @@ class Observer:
             ],
             "failures": [_failure(failed, now, wall) for failed in failures[:MOST_SHOWN]],
             **_sum(tasks),
-            "rate": self._pace(None).rate,
+            "rate": self._run_pace.rate,
         }
-
-    def _pace(self, whose: Any) -> Pace:
-        return self._paces.setdefault(whose, Pace())
 
     def _phase(self) -> Phase:
         dispatch = self._dispatch
@@ -168,8 +199,8 @@ class Observer:
         return "running" if dispatch.collector_ready and dispatch.metadata is not None else "waiting"
 
     def _latency(self, *names: str) -> float | None:
-        seconds = sum(self._pace(name).grown(2) for name in names)
-        count = sum(self._pace(name).grown(3) for name in names)
+        seconds = sum(self._paces[name].grown(2) for name in names)
+        count = sum(self._paces[name].grown(3) for name in names)
         return seconds / count if count else None
 
     def _task(self, book: TaskBook) -> TaskInfo:
@@ -188,11 +219,12 @@ class Observer:
             "acknowledged": len(ledger.settled),
             "failed": book.failed,
             "redelivered": book.handout.redelivered,
-            "rate": self._pace(book.name).rate,
+            "rate": self._paces[book.name].rate,
         }
 
     def _worker(self, book: TaskBook, peer: Peer, now: float, wall: float) -> WorkerInfo:
         info, held = peer.info, book.ledger.holds(peer.address)
+        pace = self._worker_paces.get((book.name, peer.address))
         state: State = "working" if held else "idle"
         if peer.suspect:
             state = "silent"
@@ -209,9 +241,9 @@ class Observer:
             **_software(info),
             "credit": peer.credit,
             "in_flight": held,
-            "done": peer.report.get("done", 0),
-            "failed": peer.report.get("failed", 0),
-            "rate": self._pace(peer.address).rate,
+            "done": _done(book, peer),
+            "failed": peer.failed,
+            "rate": pace.rate if pace else 0.0,
             "heard": max(0.0, now - peer.heard),
             "since": wall - (now - peer.came),
             **_figures(peer.report),
@@ -228,6 +260,7 @@ class Observer:
         elif not dispatch.collector_ready:
             state = "lost" if dispatch.collector_away else "starting"
         return {
+            "id": dispatch.life[:_MOST_TEXT],
             "name": info.get("name", ""),
             "host": info.get("host", "?"),
             "pid": info.get("pid"),
@@ -235,9 +268,17 @@ class Observer:
             "collected": report.get("collected", 0),
             **_software(info),
             "queue": report.get("queue", 0),
-            "rate": self._pace("collector").rate,
+            "rate": self._collector_pace.rate,
             **_figures(report),
         }
+
+
+def _done(book: TaskBook, peer: Peer) -> int:
+    """Tell how many tasks a worker has finished; one in lock step does not say, but gets one at a time."""
+    if peer.lockstep:
+        return max(0, peer.number - book.ledger.holds(peer.address))
+    done: int = peer.report.get("done", 0)
+    return done
 
 
 def _figures(said: Report | dict[str, Any]) -> Figures:
@@ -261,7 +302,7 @@ def _failure(failed: FailedAttempt, now: float, wall: float) -> FailureInfo:
         "id": failed.id,
         "attempt": failed.attempt,
         "final": failed.final,
-        "type": str(error.get("type", "")),
+        "type": str(error.get("type", ""))[:_MOST_TEXT],
         "text": str(error.get("text", ""))[:_MOST_TEXT],
         "traceback": str(error.get("traceback", ""))[-_MOST_TRACEBACK:],
         "worker": failed.who,

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 #: where Linux tells how much memory a process has; in pages, the resident ones second
 _STATM = "/proc/self/statm"
+#: a worker says more often how it is than this, in seconds, when it gives tasks back: in the few milliseconds
+#: between, a process is either busy or it is not
+SHORTEST_LOOK = 0.5
 
 
 class Vitals:
@@ -27,15 +30,20 @@ class Vitals:
         self.lag = 0.0
         self._looked_at = time.monotonic()
         self._used = time.process_time()
+        self._report: Report | None = None
 
     def look(self) -> Report:
-        """Take the figures, and begin anew."""
-        now, used = time.monotonic(), time.process_time()
+        """Take the figures, and begin anew; a moment after the last look, tell once more what they were."""
+        now = time.monotonic()
         seconds = now - self._looked_at
+        if self._report is not None and seconds < SHORTEST_LOOK:
+            return {**self._report, "lag": max(self._report["lag"] or 0.0, self.lag)}
+        used = time.process_time()
         cpu = (used - self._used) / seconds if seconds > 0 else None
         lag, self.lag = self.lag, 0.0
         self._looked_at, self._used = now, used
-        return {"memory": resident(), "cpu": cpu, "lag": lag}
+        self._report = {"memory": resident(), "cpu": cpu, "lag": lag}
+        return {**self._report}
 
 
 def resident() -> int | None:

@@ -7,11 +7,16 @@ from typing import Literal, TypedDict
 #: the version of this form; it changes when something that was there goes, or means something else
 SNAPSHOT_VERSION = 1
 
+#: the types of the messages by which one is asked for, and told
+QUESTION, ANSWER = "MONITOR", "SNAPSHOT"
+#: the shortest interval at which anybody is told again, in seconds
+SHORTEST = 0.1
+
 #: what a run, or one task type, is doing
 Phase = Literal["waiting", "running", "complete", "stopping", "ended"]
 #: how a worker is: ``starting`` has not asked for tasks yet, ``working`` has some, ``idle`` has none,
 #: ``silent`` says nothing though its connection is up (it is in a call that keeps the interpreter's lock, or
-#: stopped), ``lost`` was given up, ``left`` has said goodbye
+#: stopped), ``lost`` was given up, ``left`` has said goodbye, or has another connection
 State = Literal["starting", "idle", "working", "silent", "lost", "left"]
 
 
@@ -22,7 +27,6 @@ class Report(TypedDict, total=False):
     cpu: float | None
     lag: float | None
     done: int  #: of a worker: tasks that it has done, failures included
-    failed: int  #: of a worker: attempts that failed
     collected: int  #: of a collector: results that it has acknowledged in its life
     queue: int  #: of a collector: acknowledgements that wait to be confirmed
 
@@ -97,11 +101,19 @@ class WorkerInfo(Process):
 class CollectorInfo(Process):
     """The collector."""
 
+    id: str  #: of its life: another one after each start
     name: str
     state: State
     collected: int  #: results that it has acknowledged in its life
     queue: int  #: acknowledgements that wait to be confirmed
     rate: float
+
+
+class MetaDataInfo(Process):
+    """Who gave the metadata of the run, and was done with that: it has left."""
+
+    name: str  #: of its class
+    since: float  #: when they came, as a Unix time
 
 
 class FailureInfo(TypedDict):
@@ -130,6 +142,7 @@ class Snapshot(Counts):
     latency: float | None
     distributor: Process
     collector: CollectorInfo | None
+    metadata_worker: MetaDataInfo | None  #: None as well where they were known, from a journal
     tasks: list[TaskInfo]
     workers: list[WorkerInfo]  #: those that are there, then the last ones that are not
     failures: list[FailureInfo]  #: the last ones, the newest first

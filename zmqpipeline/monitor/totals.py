@@ -37,7 +37,7 @@ class Totals:
 
     def __init__(self) -> None:
         self._run = ""
-        self._collector: tuple[str, int | None] = "", None
+        self._collector = ""
         self._counts: defaultdict[tuple[str, str], _Count] = defaultdict(_Count)
         self._lost: set[tuple[str, float]] = set()
 
@@ -52,9 +52,9 @@ class Totals:
                 drops = name == "redelivered" and value < count.now
                 count.take(value, begins_again=is_new or drops)
         if (collector := snapshot["collector"]) is not None:
-            who = collector["host"], collector["pid"]
-            self._counts["collected", ""].take(collector["collected"], begins_again=who != self._collector)
-            self._collector = who
+            is_another = collector["id"] != self._collector
+            self._counts["collected", ""].take(collector["collected"], begins_again=is_another)
+            self._collector = collector["id"]
         self._take_lost(snapshot)
 
     def of(self, name: str, task: str = "") -> int:

@@ -17,6 +17,13 @@ def clean(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in text)
 
 
+def lines(text: str) -> str:
+    """Replace what a terminal would obey, but for tabs and the ends of lines."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in "\n\t" else " " for each in text)
+
+
 def clock(seconds: float) -> str:
     """Say how long something takes, as ``m:ss``, ``h:mm:ss`` or days and hours."""
     whole = max(0, round(seconds))

@@ -9,6 +9,8 @@ SMALLEST_MAX_MESSAGE = 1024 * 1024
 #: workers send no data to a distributor, so its sockets for them take frames of no more bytes: 100 000 ranges
 #: of ids fit, and errors
 MAX_CONTROL = 2 * 1024 * 1024
+#: who watches sends nothing but a question, so the monitor's socket takes no more; to open more takes time
+MAX_QUESTION = 16 * 1024
 #: a frame of more bytes is not opened before it is known to be of the present run: opened, it may take a
 #: hundred times its size (docs/protocol.rst, Limits)
 UNOPENED = 1024 * 1024

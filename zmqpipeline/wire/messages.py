@@ -74,9 +74,14 @@ def create(data: Any, tasktype: str, msgtype: str) -> bytes:
     for name, value in (("task", tasktype), ("type", msgtype)):
         if not isinstance(value, str):
             raise SerializationError(f"{name}: a str is expected, not {type(value).__name__}")
+    return _packed({"data": data, "task": tasktype, "type": msgtype})
+
+
+def _packed(message: dict[str, Any]) -> bytes:
     try:
-        return serialize({"data": data, "task": tasktype, "type": msgtype})
+        return serialize(message)
     except SerializationError as error:
+        data = message["data"]
         # Told again from the data on: the envelope's own key in the path would puzzle who reads it.
         raise serialization_error(data, "data", error) from error.__cause__
 
@@ -89,6 +94,11 @@ def create_data(task: str, data: Any) -> bytes:
 def create_metadata(metadata: Any) -> bytes:
     """Pack a METADATA message, which belongs to no task type."""
     return create(metadata, "", MESSAGE_TYPE_META_DATA)
+
+
+def introduce_metadata(metadata: Any, info: dict[str, Any]) -> bytes:
+    """Pack a METADATA message that says as well who gives them, for those who watch."""
+    return _packed({"data": metadata, "task": "", "type": MESSAGE_TYPE_META_DATA, "info": info})
 
 
 def create_ack(task: str = "", data: Any = "") -> bytes:
@@ -141,14 +151,20 @@ def get(msg: Any) -> tuple[Any, str, str]:
         ``{}``, ``''``, ``''``. For what is no message ``({}, '', 'UNK')``
 
     """
+    message = opened(msg)
+    return message.get("data", {}), message.get("task", ""), message.get("type", "")
+
+
+def opened(msg: Any) -> dict[str, Any]:
+    """Open a message as :func:`get` does, and return the map with all that is in it."""
+    unknown = {"type": MESSAGE_TYPE_UNKNOWN}
     try:
         body = msg[-1] if isinstance(msg, list | tuple) else msg
         message = deserialize(body.buffer if isinstance(body, zmq.Frame) else body)
     except Exception:  # noqa: BLE001 - a peer must not be able to end a role with what it sends
-        return {}, "", MESSAGE_TYPE_UNKNOWN
+        return unknown
     if type(message) is not dict:
-        return {}, "", MESSAGE_TYPE_UNKNOWN
-    task, msgtype = message.get("task", ""), message.get("type", "")
-    if type(task) is not str or type(msgtype) is not str:
-        return {}, "", MESSAGE_TYPE_UNKNOWN
-    return message.get("data", {}), task, msgtype
+        return unknown
+    found: dict[str, Any] = message
+    texts = found.get("task", ""), found.get("type", "")
+    return found if all(type(text) is str for text in texts) else unknown

@@ -9,13 +9,21 @@ import pytest
 
 from tests.roles.busyrun import make_busy
 from tests.roles.dashboards import Dashboard
-from tests.roles.snapshots import NOW, make_failure, make_snapshot, make_task, make_worker
+from tests.roles.snapshots import (
+    NOW,
+    make_collector,
+    make_failure,
+    make_metadata_worker,
+    make_snapshot,
+    make_task,
+    make_worker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import APIResponse, Locator, Page, Route
 
     from zmqpipeline.monitor.snapshot import Snapshot
 
@@ -97,6 +105,14 @@ def test_a_run_is_shown_and_moves(dashboard: Dashboard, opened: Open) -> None:
         expect(page.locator("#uptime")).to_have_text("10 min 00 s")
         expect(page.locator("[data-total=done] .value")).to_have_text("483,600")
         expect(page.locator("#roles")).to_contain_text("ThumbnailCollector")
+        expect(page.locator("#roles")).not_to_contain_text("Metadata worker")
+        dashboard.tell({**make_busy(), "metadata_worker": make_metadata_worker()})
+        expect(page.locator(".role").nth(2)).to_contain_text("Metadata worker left")
+        expect(page.locator(".role").nth(2)).to_contain_text("Given")
+        expect(page.locator(".role").nth(1)).to_contain_text("Memory")
+        dashboard.tell({**make_busy(), "collector": make_collector(state="lost")})
+        expect(page.locator(".role").nth(1)).to_contain_text("Collector lost")
+        expect(page.locator(".role").nth(1)).not_to_contain_text("Memory")
         assert page.locator("[data-host] h3").all_text_contents() == ["heron", "kestrel", "plover"]
         assert page.locator("[data-host=kestrel] tr[data-worker]").count() == 3
         bar = fetch.locator("[role=progressbar]")
@@ -189,11 +205,47 @@ def test_a_failure_opens_and_stays_open(dashboard: Dashboard, opened: Open) -> N
         expect(trace).to_be_visible()
         expect(trace).to_contain_text('File "/srv/thumbs/codec.py", line 112, in decode\n    raise')
         later = make_failure(id=5, text="later")
-        dashboard.tell(make_snapshot(failures=[later, *make_busy(600)["failures"]]))
+        known = make_busy(600)["failures"]
+        for each in known:
+            each["time"] += 0.000_01  # a distributor reckons it from two clocks, each time anew
+        dashboard.tell(make_snapshot(failures=[later, *known]))
         expect(page.locator(".failure")).to_have_count(3)
         expect(page.locator(".failure").first).to_contain_text("later")
         expect(trace).to_be_hidden()  # the first is another one now
         expect(page.locator(".failure").nth(1).locator("pre")).to_be_visible()
+
+
+#: the smallest gap between two times at the axes of the plots, in pixels
+GAP = """() => Math.min(...[...document.querySelectorAll("svg.line")].flatMap((plot) => {
+  const boxes = [...plot.querySelectorAll(".tick:not(.y)")].map((tick) => tick.getBoundingClientRect());
+  return boxes.slice(1).map((box, index) => box.left - boxes[index].right);
+}))"""
+
+
+@pytest.mark.parametrize("width", [390, 1000])
+def test_the_times_at_the_axes_stand_apart(dashboard: Dashboard, opened: Open, width: int) -> None:
+    gaps = []
+    with opened(dashboard.url) as page:
+        page.set_viewport_size({"width": width, "height": 800})
+        for second in range(40):
+            dashboard.tell(make_snapshot(time=NOW + 3.7 * second, uptime=float(second), latency=0.1))
+            expect(page.locator("#uptime")).to_have_text(f"{second} s")
+            gaps.append(page.evaluate(GAP))
+    assert min(gaps) > 8
+
+
+def test_times_that_no_calendar_has_do_not_stop_the_page(dashboard: Dashboard, opened: Open) -> None:
+    far = float(2**53)
+    dashboard.tell(
+        make_snapshot(
+            time=far, workers=[make_worker(state="lost", since=-far)], failures=[make_failure(time=far)]
+        )
+    )
+    with opened(dashboard.url) as page:
+        expect(page.locator("[data-worker]")).to_contain_text("lost \u2013")
+        expect(page.locator(".failure")).to_have_count(1)
+        dashboard.tell(make_busy(600))
+        expect(page.locator("[data-worker]")).to_have_count(8)
 
 
 def test_hostile_text_stays_text(dashboard: Dashboard, opened: Open) -> None:
@@ -254,6 +306,28 @@ def test_a_line_has_a_gap_where_nothing_was_heard(dashboard: Dashboard, opened: 
         for second in range(20, 23):
             dashboard.tell(make_snapshot(time=NOW + second))
         expect(curves).to_have_count(2)
+
+
+def test_a_gap_stays_where_the_history_comes_behind_it(dashboard: Dashboard, opened: Open) -> None:
+    for second in range(3):
+        dashboard.tell(make_snapshot(time=NOW + second))
+    held: list[tuple[Route, APIResponse]] = []
+    with opened(dashboard.url) as page:
+        while not page.evaluate("performance.getEntriesByName(location.href + 'history.json').length"):
+            page.wait_for_timeout(20)
+        page.route("**/history.json", lambda route: held.append((route, route.fetch())))
+        page.reload()
+        expect(page.locator("#phase")).to_have_text("running")
+        while not held:
+            page.wait_for_timeout(20)
+        dashboard.tell(None)
+        expect(page.locator("#phase")).to_have_text("distributor gone")
+        ((route, answer),) = held
+        with page.expect_response("**/history.json"):
+            route.fulfill(response=answer)
+        for second in range(20, 23):
+            dashboard.tell(make_snapshot(time=NOW + second))
+        expect(page.locator("#throughput .curve")).to_have_count(2)
 
 
 def test_the_graph_goes_from_left_to_right(dashboard: Dashboard, opened: Open) -> None:
@@ -384,7 +458,7 @@ def test_the_page_can_be_found_through_without_seeing_it(dashboard: Dashboard, o
             "Dependencies",
             "Workers",
             "Failures",
-            "Distributor and collector",
+            "Other roles",
         ]
         for name in sections:
             assert page.get_by_role("region", name=name, exact=True).count() >= 1, name

@@ -3,7 +3,8 @@
 import { el, list, say, set } from "./dom.js";
 import * as words from "./words.js";
 
-const keyOf = (failure) => JSON.stringify([failure.time, failure.task, failure.id, failure.attempt]);
+// without its time: that is reckoned anew for each snapshot, and what is opened has to stay open
+const keyOf = (failure) => JSON.stringify([failure.task, failure.id, failure.attempt]);
 
 export class Failures {
   constructor(parent, summary) {

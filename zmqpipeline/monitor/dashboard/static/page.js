@@ -135,8 +135,10 @@ async function loadHistory() {
   try {
     const answer = await fetch("history.json");
     const loaded = await answer.json();
-    const last = loaded.length ? loaded[loaded.length - 1][0] : -Infinity;
-    points = [...loaded, ...points.filter((point) => point[0] > last)];
+    const [last, value] = loaded.length ? loaded[loaded.length - 1] : [-Infinity, null];
+    // what has come meanwhile goes on behind it; a gap has the time of the point before it
+    const isNew = ([time, rate]) => time > last || (time === last && rate === null && value !== null);
+    points = [...loaded, ...points.filter(isNew)];
     plot();
   } catch {
     // the server has gone just now; the connection finds out as well

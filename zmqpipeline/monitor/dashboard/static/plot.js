@@ -7,6 +7,8 @@ const MARGIN = { top: 22, right: 14, bottom: 24, left: 56 };
 const HEIGHT = 190;
 /** the plot is never narrower than this, in seconds */
 const SHORTEST = 60;
+/** a time has so much room at its axis, in pixels, whether it stands in the middle of its mark or beside it */
+const ROOM = 88;
 const STEPS = [10, 15, 30, 60, 120, 180, 300];
 
 /** Steps of 1, 2 or 5, about so many of them up to a value. */
@@ -94,7 +96,7 @@ export class Plot {
   }
 
   vertical(first, last, width) {
-    const step = STEPS.find((seconds) => ((last - first) / seconds) * 74 <= width) ?? STEPS[STEPS.length - 1];
+    const step = STEPS.find((seconds) => ((last - first) / seconds) * ROOM <= width) ?? STEPS[STEPS.length - 1];
     const write = step < 60 ? words.time : words.hourMinute;
     const made = [];
     for (let time = Math.ceil(first / step) * step; time <= last; time += step) {

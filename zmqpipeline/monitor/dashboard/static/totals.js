@@ -3,7 +3,10 @@
 import { badge, el, list, say, set } from "./dom.js";
 import * as words from "./words.js";
 
-/** A worker that is not there any more. */
+/** What a process has only while it is there. */
+const OF_LIVING = new Set(["Memory", "CPU", "Loop lag", "Rate"]);
+
+/** A process that is not there any more. */
 export const isGone = (worker) => worker.state === "lost" || worker.state === "left";
 
 function total(tasks) {
@@ -62,16 +65,24 @@ function processFacts(process) {
   ];
 }
 
-function roles({ distributor, collector, phase }, gone) {
+function roles({ distributor, collector, metadata_worker: metadata, phase }, gone) {
   const hub = gone ? "gone" : phase === "ended" ? "ended" : "working";
   const found = [["Distributor", hub, processFacts(distributor)]];
   if (collector) {
-    found.push(["Collector", collector.state, [
+    const facts = [
       ["Class", collector.name],
       ...processFacts(collector),
       ["Collected", words.count(collector.collected)],
       ["Rate", words.rate(collector.rate)],
       ["Queue", words.count(collector.queue)],
+    ];
+    found.push(["Collector", collector.state, isGone(collector) ? facts.filter(([name]) => !OF_LIVING.has(name)) : facts]);
+  }
+  if (metadata) {
+    found.push(["Metadata worker", "left", [
+      ["Class", metadata.name || "–"],
+      ...processFacts(metadata).filter(([name]) => name !== "Loop lag"),
+      ["Done", words.time(metadata.since)],
     ]]);
   }
   return found;

@@ -6,6 +6,7 @@ const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const minute = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+const isTime = (value) => isNumber(value) && !Number.isNaN(new Date(value * 1000).getTime());
 
 function digits(value) {
   return value >= 100 ? 0 : value >= 10 ? 1 : 2;
@@ -73,13 +74,13 @@ export function core(value) {
   return isNumber(value) ? `${Math.round(value * 100)} %` : NONE;
 }
 
-/** The time of day of a Unix time. */
+/** The time of day of a Unix time, if there is such a day. */
 export function time(value) {
-  return isNumber(value) ? clock.format(new Date(value * 1000)) : NONE;
+  return isTime(value) ? clock.format(new Date(value * 1000)) : NONE;
 }
 
 export function hourMinute(value) {
-  return minute.format(new Date(value * 1000));
+  return isTime(value) ? minute.format(new Date(value * 1000)) : NONE;
 }
 
 export function plural(number, noun) {
