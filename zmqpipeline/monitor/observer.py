@@ -102,6 +102,7 @@ class Observer:
             "since": wall,
             "host": known.get("host", "?"),
             "pid": known.get("pid"),
+            **_software(known),
             **_figures(said),
         }
 
