@@ -249,14 +249,16 @@ class EventLoop(threading.Thread):
             error["text"] = error["text"] or CANCELLED
         except Exception as failure:  # noqa: BLE001 - whatever user code raises is a failed attempt
             error = described(failure, result)
-        except (SystemExit, KeyboardInterrupt) as stop:
+        except GeneratorExit:
+            raise  # the loop is closed, and nobody goes on with what did not let itself be cancelled
+        except BaseException as stop:  # noqa: BLE001 - it ends the worker, as it ends one of another kind
             self._break(stop)
             return
         finally:
             del self.running[one]
             self.over.discard(one)
             self.moves += 1
-            if not self._is_filling:
+            if not self._is_filling and not self._is_ending:
                 self._is_filling = True
                 asyncio.get_running_loop().call_soon(self._fill)
         seconds = time.monotonic() - one.began

@@ -224,7 +224,12 @@ def test_a_worker_that_cannot_prepare_ends(error: type[BaseException]) -> None:
     assert keeper.numbers("BROKEN") == list(range(50))
 
 
-def test_what_is_no_exception_of_a_task_ends_the_worker() -> None:
+class Odd(BaseException):
+    """What no ``except Exception`` catches."""
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, Odd])
+def test_what_is_no_exception_of_a_task_ends_the_worker(error: type[BaseException]) -> None:
     pipeline = Pipeline()
     pipeline.task("EXITS", 50)
     tries: list[int] = []
@@ -232,15 +237,15 @@ def test_what_is_no_exception_of_a_task_ends_the_worker() -> None:
     async def do(_self: Any, data: Data) -> Data:
         if data["i"] == 20 and not tries:
             tries.append(1)
-            raise SystemExit(7)
+            raise error(7)
         return {"r": data["i"]}
 
     keeper, distributor = pipeline.keeper(), pipeline.distributor()
     cls = of(pipeline, "EXITS", do, n_concurrent=5)
     with running(keeper, distributor) as roles:
-        with pytest.raises(SystemExit) as raised:
+        with pytest.raises(error) as raised:
             cls().run()
-        assert raised.value.code == 7
+        assert raised.value.args == (7,)
         roles.start(cls())
         roles.join()
     assert keeper.numbers("EXITS") == list(range(50))
