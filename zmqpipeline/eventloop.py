@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 import time
 from collections import deque
@@ -95,6 +96,8 @@ class EventLoop(threading.Thread):
         self._wake = wake
         self._packer = serializer.make_packer()
         self._loop: asyncio.AbstractEventLoop | None = None
+        #: what each task begins with: else it would be that of the one whose end has made room for it
+        self._context = contextvars.Context()
         self._ending: asyncio.Future[None] | None = None
         self._patience = 0.0
         self._made: deque[Made] = deque()
@@ -119,7 +122,7 @@ class EventLoop(threading.Thread):
         """Have it look for tasks."""
         if not self._is_filling:
             self._is_filling = True
-            self._call(self._fill)
+            self._call(self._fill, self._context)
 
     def made(self) -> list[Made]:
         """Take what was done since the last call."""
@@ -153,6 +156,7 @@ class EventLoop(threading.Thread):
     def begin(self) -> None:
         """Start it, and wait until it is ready for tasks, or broken."""
         self._loop = asyncio.new_event_loop()
+        self._context = contextvars.copy_context()
         self.start()
         self._begun.wait()
 
@@ -163,10 +167,10 @@ class EventLoop(threading.Thread):
             self._call(self._finish)
             self.join(2 * patience)
 
-    def _call(self, function: Callable[[], None]) -> None:
+    def _call(self, function: Callable[[], None], context: contextvars.Context | None = None) -> None:
         with contextlib.suppress(RuntimeError):  # it has ended
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(function)
+                self._loop.call_soon_threadsafe(function, context=context)
 
     # -- in its thread ----------------------------------------------------------
 
@@ -174,7 +178,7 @@ class EventLoop(threading.Thread):
         """Live until :meth:`end`."""
         assert self._loop is not None  # noqa: S101 - begin() has made it
         try:
-            self._loop.run_until_complete(self._live())
+            self._context.copy().run(self._loop.run_until_complete, self._live())
         except BaseException as error:  # noqa: BLE001 - it is raised again in the worker's thread
             self._break(error)
         finally:
@@ -260,7 +264,7 @@ class EventLoop(threading.Thread):
             self.moves += 1
             if not self._is_filling and not self._is_ending:
                 self._is_filling = True
-                asyncio.get_running_loop().call_soon(self._fill)
+                asyncio.get_running_loop().call_soon(self._fill, context=self._context)
         seconds = time.monotonic() - one.began
         made = Made(one.work, seconds, body, error)
         self._tell(Made(one.work, seconds, b"", is_late=True) if one.is_over else made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
+import contextvars
 import subprocess
 import sys
 import threading
@@ -149,6 +150,34 @@ def test_what_is_returned_may_change_afterwards() -> None:
     keeper = pipeline.keeper()
     run_all(keeper, pipeline.distributor(), pipeline.worker("SAME", Reusing)())
     assert keeper.numbers("SAME") == list(range(300))
+
+
+def test_what_one_task_puts_into_its_context_no_other_one_finds_there() -> None:
+    pipeline = Pipeline()
+    pipeline.task("CONTEXT", 200)
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
+    found = set()
+
+    class Context(Async, abc.ABC):
+        n_concurrent = 3
+
+        def init_worker(self) -> None:
+            variable.set("the worker's")
+
+        async def init_async(self) -> None:
+            found.add(variable.get())
+            variable.set("that of init_async")
+
+        async def handle_execution(self, data: Data, *args: Any, **kwargs: Any) -> Data:
+            found.add(variable.get())
+            variable.set(f"that of task {data['i']}")
+            await asyncio.sleep(0)
+            return {"r": data["i"]}
+
+    keeper = pipeline.keeper()
+    run_all(keeper, pipeline.distributor(), pipeline.worker("CONTEXT", Context)())
+    assert keeper.numbers("CONTEXT") == list(range(200))
+    assert found == {"the worker's"}
 
 
 def test_large_results_are_not_too_much() -> None:
