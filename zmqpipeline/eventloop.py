@@ -252,6 +252,8 @@ class EventLoop(threading.Thread):
             error = describe(cancelled)
             error["text"] = error["text"] or CANCELLED
         except Exception as failure:  # noqa: BLE001 - whatever user code raises is a failed attempt
+            if self._is_ending:
+                return  # what it has made of being cancelled: it is given back as well
             error = described(failure, result)
         except GeneratorExit:
             raise  # the loop is closed, and nobody goes on with what did not let itself be cancelled

@@ -505,6 +505,33 @@ def test_the_second_stop_cancels_and_gives_back() -> None:
     assert keeper.failures == []
 
 
+def test_what_a_coroutine_makes_of_being_cancelled_by_a_stop_is_no_failure() -> None:
+    pipeline = Pipeline()
+    pipeline.task("TURNED", 60, max_attempts=1)
+    gate = Gate()
+
+    async def do(_self: Any, data: Data) -> Data:
+        try:
+            await gate.passed()
+        except asyncio.CancelledError:
+            raise ConnectionError("closed") from None
+        return {"r": data["i"]}
+
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    cls = of(pipeline, "TURNED", do, n_concurrent=20)
+    worker = cls()
+    with running(keeper, distributor, worker) as roles:
+        eventually(lambda: gate.inside == 20)
+        worker.stop()
+        worker._stopper.request(NOW)
+        roles.join(worker)
+        gate.open()
+        roles.start(cls())
+        roles.join()
+    assert keeper.failures == []
+    assert keeper.numbers("TURNED") == list(range(60))
+
+
 def test_a_coroutine_that_hangs_holds_up_no_end() -> None:
     pipeline = Pipeline()
     pipeline.task("HANGS", 5)
