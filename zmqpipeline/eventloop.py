@@ -241,11 +241,10 @@ class EventLoop(threading.Thread):
         result = error = None
         body = b""
         try:
-            if one.is_over:
-                return  # nothing could run for so long
-            one.task = asyncio.current_task()
-            result = await self._handle(one.work.tasks[0])
-            body = packed(result, self._name, self._packer)
+            if not one.is_over:  # else nothing could run for so long
+                one.task = asyncio.current_task()
+                result = await self._handle(one.work.tasks[0])
+                body = packed(result, self._name, self._packer)
         except asyncio.CancelledError as cancelled:
             if self._is_ending:
                 raise  # nobody has failed: it is given back

@@ -439,6 +439,34 @@ def test_a_worker_in_a_thread_whose_loop_was_blocked_beyond_the_time_limit_works
     assert [data for _, data, _ in keeper.failures] == [{"i": 1000}]
 
 
+def test_a_task_that_was_late_before_it_could_begin_is_done_with() -> None:
+    pipeline = Pipeline()
+    pipeline.task("LATE", 3000, time_limit=0.2, max_attempts=1)
+    go, stuck = threading.Event(), Event()
+    blocking: list[asyncio.Task[None]] = []
+
+    async def block() -> None:
+        await asyncio.sleep(0)  # the next task is taken, and has not begun
+        stuck.set()
+        assert go.wait(GUARD)
+
+    async def do(self: Any, data: Data) -> Data:
+        if self._assignment.waiting and not blocking:
+            blocking.append(asyncio.create_task(block()))
+        return {"r": data["i"]}
+
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    worker = of(pipeline, "LATE", do, n_concurrent=1)()
+    with running(keeper, distributor, worker) as roles:
+        stuck.wait()
+        eventually(lambda: distributor.failures == 1)
+        go.set()
+        roles.join()
+    ((_, data, _),) = keeper.failures
+    assert keeper.numbers("LATE") == [number for number in range(3000) if number != data["i"]]
+    assert worker._assignment.is_idle
+
+
 # -- stopping ------------------------------------------------------------------------
 
 
