@@ -176,14 +176,23 @@ class EventLoop(threading.Thread):
 
     def run(self) -> None:
         """Live until :meth:`end`."""
-        assert self._loop is not None  # noqa: S101 - begin() has made it
+        loop = self._loop
+        assert loop is not None  # noqa: S101 - begin() has made it
+        living = self._context.copy().run(loop.create_task, self._live())
         try:
-            self._context.copy().run(self._loop.run_until_complete, self._live())
+            while not living.done():
+                self._go_on(loop, living)
+        finally:
+            loop.close()
+            self._begun.set()
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop, living: asyncio.Task[None]) -> None:
+        """Run until the end; an exit in a task of the program's own has only interrupted the loop."""
+        try:
+            loop.run_until_complete(living)
         except BaseException as error:  # noqa: BLE001 - it is raised again in the worker's thread
             self._break(error)
-        finally:
-            self._loop.close()
-            self._begun.set()
+            self._finish()
 
     async def _live(self) -> None:
         loop = asyncio.get_running_loop()
@@ -304,7 +313,7 @@ class EventLoop(threading.Thread):
         self._wake()
 
     def _break(self, error: BaseException) -> None:
-        self.broken = error
+        self.broken = self.broken or error
         self._wake()
 
 

@@ -6,6 +6,7 @@ import abc
 import asyncio
 import contextlib
 import contextvars
+import gc
 import subprocess
 import sys
 import threading
@@ -278,6 +279,45 @@ def test_what_is_no_exception_of_a_task_ends_the_worker(error: type[BaseExceptio
         roles.start(cls())
         roles.join()
     assert keeper.numbers("EXITS") == list(range(50))
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_exit_in_a_task_of_the_programs_own_ends_the_worker_and_everything_in_the_loop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pipeline = Pipeline()
+    pipeline.task("SPAWNS", 50)
+    cancelled: list[int] = []
+    left: list[int] = []
+    others: list[asyncio.Task[None]] = []
+
+    async def leave() -> None:
+        left.append(7)
+        raise SystemExit(7)
+
+    async def do(self: Any, data: Data) -> Data:
+        if data["i"] == 20 and not left:
+            others.append(asyncio.create_task(leave()))
+        if data["i"] >= 18 and not left:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(data["i"])
+                raise
+        return {"r": data["i"]}
+
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    cls = of(pipeline, "SPAWNS", do, n_concurrent=3)
+    with running(keeper, distributor) as roles:
+        with pytest.raises(SystemExit) as raised:
+            cls().run()
+        assert raised.value is others[0].exception()
+        gc.collect()
+        roles.start(cls())
+        roles.join()
+    assert {18, 19, 20} <= set(cancelled)
+    assert keeper.numbers("SPAWNS") == list(range(50))
+    assert "destroyed" not in caplog.text
 
 
 # -- failures ------------------------------------------------------------------------
