@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import zmqpipeline
+from zmqpipeline.delivery.assignment import Assignment
 from zmqpipeline.heartbeat import TIME_LIMIT_EXIT
-from zmqpipeline.stopping import NOW
+from zmqpipeline.stopping import DRAIN, NOW
 
 from .pipelines import GUARD, Event, Pipeline, eventually, run_all, running
 
@@ -598,6 +599,38 @@ def test_what_a_coroutine_makes_of_being_cancelled_by_a_stop_is_no_failure() -> 
         roles.join()
     assert keeper.failures == []
     assert keeper.numbers("TURNED") == list(range(60))
+
+
+@pytest.mark.parametrize("level", [DRAIN, NOW])
+def test_nothing_is_begun_while_it_is_given_back(level: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = Pipeline()
+    pipeline.task("LOCKED", 50)
+    gate = Gate()
+    locked: list[bool] = []
+    original = Assignment.give_back
+
+    async def do(_self: Any, data: Data) -> Data:
+        await gate.passed()
+        return {"r": data["i"]}
+
+    def give_back(self: Assignment, *args: Any, **kwargs: Any) -> Any:
+        locked.append(worker._shared.lock._is_owned())
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Assignment, "give_back", give_back)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    cls = of(pipeline, "LOCKED", do, n_concurrent=5)
+    worker = cls()
+    with running(keeper, distributor, worker) as roles:
+        eventually(lambda: gate.inside == 5)
+        worker._stopper.request(level)
+        eventually(lambda: bool(locked))
+        gate.open()
+        roles.join(worker)
+        roles.start(cls())
+        roles.join()
+    assert all(locked)
+    assert keeper.numbers("LOCKED") == list(range(50))
 
 
 def test_a_coroutine_that_hangs_holds_up_no_end() -> None:
