@@ -8,6 +8,7 @@ import contextvars
 import threading
 import time
 from collections import deque
+from concurrent.futures import thread as futures
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zmqpipeline.execution import described, packed
@@ -183,7 +184,9 @@ class EventLoop(threading.Thread):
             while not living.done():
                 self._go_on(loop, living)
         finally:
+            threads = list(getattr(getattr(loop, "_default_executor", None), "_threads", ()))
             loop.close()
+            self._leave(threads)
             self._begun.set()
 
     def _go_on(self, loop: asyncio.AbstractEventLoop, living: asyncio.Task[None]) -> None:
@@ -227,6 +230,18 @@ class EventLoop(threading.Thread):
             _, left = await asyncio.wait(others, timeout=self._patience)
             for task in left:
                 task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - it is known
+
+    def _leave(self, threads: list[threading.Thread]) -> None:
+        """Wait a while for calls that were handed to threads; the process does not wait for the others.
+
+        Nothing can interrupt them. They are daemons, as their loop's thread is, but the interpreter
+        waits for the threads of all executors, daemons or not, until each has ended.
+        """
+        until = time.monotonic() + self._patience
+        for thread in threads:
+            thread.join(max(until - time.monotonic(), 0.0))
+            if thread.is_alive():
+                getattr(futures, "_threads_queues", {}).pop(thread, None)
 
     def _finish(self) -> None:
         self._is_ending = True

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -678,6 +679,13 @@ DEAF = """
 """
 
 
+def exit_code(program: str) -> int:
+    """Run a program that finds the package that is tested, whichever is installed."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(zmqpipeline.__file__).parents[1])}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, check=False, timeout=GUARD, env=environment).returncode
+
+
 def test_a_process_whose_loop_is_blocked_for_longer_than_the_time_limit_ends_itself() -> None:
     pipeline = Pipeline()
     pipeline.task("HANG", 30, time_limit=0.3, max_attempts=2, retry_delay=0.01)
@@ -686,8 +694,7 @@ def test_a_process_whose_loop_is_blocked_for_longer_than_the_time_limit_ends_its
         codes: list[int] = []
         program = WORKER.format(how=BLOCKED)
         while not codes or codes[-1] == TIME_LIMIT_EXIT:
-            done = subprocess.run([sys.executable, "-c", program], check=False, timeout=GUARD)
-            codes.append(done.returncode)
+            codes.append(exit_code(program))
         roles.join()
     assert codes == [TIME_LIMIT_EXIT, TIME_LIMIT_EXIT, 0]
     assert Path("stuck").read_text() == "xx"
@@ -703,11 +710,34 @@ def test_a_process_in_which_nothing_can_be_cancelled_ends_itself() -> None:
     program = WORKER.format(how=DEAF.strip("\n").lstrip()).replace('data["i"] == 3', "True")
     program = program.replace("n_concurrent = 3", "n_concurrent = 1")
     with running(keeper, distributor) as roles:
-        codes = [
-            subprocess.run([sys.executable, "-c", program], check=False, timeout=GUARD).returncode
-            for _ in range(2)
-        ]
+        codes = [exit_code(program) for _ in range(2)]
         roles.join()
     assert codes[0] == TIME_LIMIT_EXIT
     assert codes[1] in {0, TIME_LIMIT_EXIT}  # it may hear before that the run is over
     assert sorted(data["i"] for _, data, _ in keeper.failures) == [0, 1]
+
+
+def test_a_process_does_not_wait_for_a_call_in_a_thread_that_hangs() -> None:
+    pipeline = Pipeline()
+    pipeline.task("HANG", 30, time_limit=0.2, max_attempts=1)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    program = WORKER.format(how="await asyncio.to_thread(time.sleep, 3600)")
+    with running(keeper, distributor) as roles:
+        code = exit_code(program)
+        roles.join()
+    assert code == 0
+    assert keeper.numbers("HANG") == [n for n in range(30) if n != 3]
+    assert [data for _, data, _ in keeper.failures] == [{"i": 3}]
+
+
+def test_a_call_in_a_thread_may_end_before_the_process_does() -> None:
+    pipeline = Pipeline()
+    pipeline.task("HANG", 30, time_limit=0.2, max_attempts=1)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    late = "(time.sleep(0.7), open('late', 'w').close())"
+    program = WORKER.format(how=f"await asyncio.to_thread(lambda: {late})")
+    with running(keeper, distributor) as roles:
+        code = exit_code(program)
+        roles.join()
+    assert code == 0
+    assert Path("late").exists()
