@@ -90,15 +90,15 @@ class EventLoop(threading.Thread):
     ) -> None:
         super().__init__(name=f"{name}-loop", daemon=True)
         self.size = size
-        self._handle = handle
-        self._name = name
+        self._function = handle
+        self._called = name
         self._prepare = prepare
         self._take = take
         self._wake = wake
         self._packer = serializer.make_packer()
         self._loop: asyncio.AbstractEventLoop | None = None
         #: what each task begins with: else it would be that of the one whose end has made room for it
-        self._context = contextvars.Context()
+        self._variables = contextvars.Context()
         self._ending: asyncio.Future[None] | None = None
         self._patience = 0.0
         self._made: deque[Made] = deque()
@@ -123,7 +123,7 @@ class EventLoop(threading.Thread):
         """Have it look for tasks."""
         if not self._is_filling:
             self._is_filling = True
-            self._call(self._fill, self._context)
+            self._call(self._fill, self._variables)
 
     def made(self) -> list[Made]:
         """Take what was done since the last call."""
@@ -157,7 +157,7 @@ class EventLoop(threading.Thread):
     def begin(self) -> None:
         """Start it, and wait until it is ready for tasks, or broken."""
         self._loop = asyncio.new_event_loop()
-        self._context = contextvars.copy_context()
+        self._variables = contextvars.copy_context()
         self.start()
         self._begun.wait()
 
@@ -179,7 +179,7 @@ class EventLoop(threading.Thread):
         """Live until :meth:`end`."""
         loop = self._loop
         assert loop is not None  # noqa: S101 - begin() has made it
-        living = self._context.copy().run(loop.create_task, self._live())
+        living = self._variables.copy().run(loop.create_task, self._live())
         try:
             while not living.done():
                 self._go_on(loop, living)
@@ -267,8 +267,8 @@ class EventLoop(threading.Thread):
         try:
             if not one.is_over:  # else nothing could run for so long
                 one.task = asyncio.current_task()
-                result = await self._handle(one.work.tasks[0])
-                body = packed(result, self._name, self._packer)
+                result = await self._function(one.work.tasks[0])
+                body = packed(result, self._called, self._packer)
         except asyncio.CancelledError as cancelled:
             if self._is_ending:
                 raise  # nobody has failed: it is given back
@@ -289,7 +289,7 @@ class EventLoop(threading.Thread):
             self.moves += 1
             if not self._is_filling and not self._is_ending:
                 self._is_filling = True
-                asyncio.get_running_loop().call_soon(self._fill, context=self._context)
+                asyncio.get_running_loop().call_soon(self._fill, context=self._variables)
         seconds = time.monotonic() - one.began
         made = Made(one.work, seconds, body, error)
         self._tell(Made(one.work, seconds, b"", is_late=True) if one.is_over else made)
