@@ -575,6 +575,24 @@ def test_the_second_stop_cancels_and_gives_back() -> None:
     assert keeper.failures == []
 
 
+def test_a_coroutine_that_hangs_holds_up_no_end() -> None:
+    pipeline = Pipeline()
+    pipeline.task("HANGS", 5)
+    go, stuck = threading.Event(), Event()
+
+    async def do(_self: Any, data: Data) -> Data:
+        stuck.set()
+        assert go.wait(GUARD)
+        return {"r": data["i"]}
+
+    worker = of(pipeline, "HANGS", do, stop_timeout=0.1)()
+    with running(pipeline.keeper(), pipeline.distributor(), worker) as roles:
+        stuck.wait()
+        worker.stop()
+        roles.join(worker)
+        go.set()  # its thread ends as well
+
+
 def test_what_a_coroutine_makes_of_being_cancelled_by_a_stop_is_no_failure() -> None:
     pipeline = Pipeline()
     pipeline.task("TURNED", 60, max_attempts=1)
@@ -632,24 +650,6 @@ def test_nothing_is_begun_while_it_is_given_back(level: int, monkeypatch: pytest
         roles.join()
     assert all(locked)
     assert keeper.numbers("LOCKED") == list(range(50))
-
-
-def test_a_coroutine_that_hangs_holds_up_no_end() -> None:
-    pipeline = Pipeline()
-    pipeline.task("HANGS", 5)
-    go, stuck = threading.Event(), Event()
-
-    async def do(_self: Any, data: Data) -> Data:
-        stuck.set()
-        assert go.wait(GUARD)
-        return {"r": data["i"]}
-
-    worker = of(pipeline, "HANGS", do, stop_timeout=0.1)()
-    with running(pipeline.keeper(), pipeline.distributor(), worker) as roles:
-        stuck.wait()
-        worker.stop()
-        roles.join(worker)
-        go.set()  # its thread ends as well
 
 
 # -- in a process of its own ---------------------------------------------------------
