@@ -25,8 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
         the exit code, see :class:`zmqpipeline.cli.exits.Exit`
 
     """
-    from zmqpipeline.cli.starting import StoppedEarly, stoppable  # noqa: PLC0415 - see _startup.py
+    from zmqpipeline.cli import streams  # noqa: PLC0415 - see _startup.py
+    from zmqpipeline.cli.starting import StoppedEarly, stoppable  # noqa: PLC0415
 
+    streams.fill()
     try:
         with stoppable():
             return _main(sys.argv[1:] if arguments is None else arguments)

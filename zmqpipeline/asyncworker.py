@@ -34,7 +34,8 @@ class AsyncWorker(Worker[In, Out]):
     It is for tasks that wait for a network or a disk. The loop runs in a thread of its own, so signals,
     heartbeats and sockets of this library are not in its way. Each result is sent when it is there, whatever
     the others do. A coroutine has to await what takes time: what computes for long, or blocks, holds up all
-    others, and belongs into ``asyncio.to_thread()`` or a :class:`SingleThreadedWorker`.
+    others, and belongs into ``asyncio.to_thread()`` or a :class:`SingleThreadedWorker`. Each coroutine begins
+    with the context variables that :meth:`init_worker` has left.
 
     A task that passes its ``time_limit`` is cancelled. The first signal waits for what is under way, the
     second cancels it and gives it back. Both mean an ``asyncio.CancelledError`` where the coroutine awaits

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 import time
 from collections import deque
+from concurrent.futures import thread as futures
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zmqpipeline.execution import described, packed
@@ -88,13 +90,15 @@ class EventLoop(threading.Thread):
     ) -> None:
         super().__init__(name=f"{name}-loop", daemon=True)
         self.size = size
-        self._handle = handle
-        self._name = name
+        self._function = handle
+        self._called = name
         self._prepare = prepare
         self._take = take
         self._wake = wake
         self._packer = serializer.make_packer()
         self._loop: asyncio.AbstractEventLoop | None = None
+        #: what each task begins with: else it would be that of the one whose end has made room for it
+        self._variables = contextvars.Context()
         self._ending: asyncio.Future[None] | None = None
         self._patience = 0.0
         self._made: deque[Made] = deque()
@@ -119,7 +123,7 @@ class EventLoop(threading.Thread):
         """Have it look for tasks."""
         if not self._is_filling:
             self._is_filling = True
-            self._call(self._fill)
+            self._call(self._fill, self._variables)
 
     def made(self) -> list[Made]:
         """Take what was done since the last call."""
@@ -153,6 +157,7 @@ class EventLoop(threading.Thread):
     def begin(self) -> None:
         """Start it, and wait until it is ready for tasks, or broken."""
         self._loop = asyncio.new_event_loop()
+        self._variables = contextvars.copy_context()
         self.start()
         self._begun.wait()
 
@@ -163,23 +168,34 @@ class EventLoop(threading.Thread):
             self._call(self._finish)
             self.join(2 * patience)
 
-    def _call(self, function: Callable[[], None]) -> None:
+    def _call(self, function: Callable[[], None], context: contextvars.Context | None = None) -> None:
         with contextlib.suppress(RuntimeError):  # it has ended
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(function)
+                self._loop.call_soon_threadsafe(function, context=context)
 
     # -- in its thread ----------------------------------------------------------
 
     def run(self) -> None:
         """Live until :meth:`end`."""
-        assert self._loop is not None  # noqa: S101 - begin() has made it
+        loop = self._loop
+        assert loop is not None  # noqa: S101 - begin() has made it
+        living = self._variables.copy().run(loop.create_task, self._live())
         try:
-            self._loop.run_until_complete(self._live())
+            while not living.done():
+                self._go_on(loop, living)
+        finally:
+            threads = list(getattr(getattr(loop, "_default_executor", None), "_threads", ()))
+            loop.close()
+            self._leave(threads)
+            self._begun.set()
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop, living: asyncio.Task[None]) -> None:
+        """Run until the end; an exit in a task of the program's own has only interrupted the loop."""
+        try:
+            loop.run_until_complete(living)
         except BaseException as error:  # noqa: BLE001 - it is raised again in the worker's thread
             self._break(error)
-        finally:
-            self._loop.close()
-            self._begun.set()
+            self._finish()
 
     async def _live(self) -> None:
         loop = asyncio.get_running_loop()
@@ -215,6 +231,18 @@ class EventLoop(threading.Thread):
             for task in left:
                 task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - it is known
 
+    def _leave(self, threads: list[threading.Thread]) -> None:
+        """Wait a while for calls that were handed to threads; the process does not wait for the others.
+
+        Nothing can interrupt them. They are daemons, as their loop's thread is, but the interpreter
+        waits for the threads of all executors, daemons or not, until each has ended.
+        """
+        until = time.monotonic() + self._patience
+        for thread in threads:
+            thread.join(max(until - time.monotonic(), 0.0))
+            if thread.is_alive():
+                getattr(futures, "_threads_queues", {}).pop(thread, None)
+
     def _finish(self) -> None:
         self._is_ending = True
         if self._ending is not None and not self._ending.done():
@@ -237,28 +265,31 @@ class EventLoop(threading.Thread):
         result = error = None
         body = b""
         try:
-            if one.is_over:
-                return  # nothing could run for so long
-            one.task = asyncio.current_task()
-            result = await self._handle(one.work.tasks[0])
-            body = packed(result, self._name, self._packer)
+            if not one.is_over:  # else nothing could run for so long
+                one.task = asyncio.current_task()
+                result = await self._function(one.work.tasks[0])
+                body = packed(result, self._called, self._packer)
         except asyncio.CancelledError as cancelled:
             if self._is_ending:
                 raise  # nobody has failed: it is given back
             error = describe(cancelled)
             error["text"] = error["text"] or CANCELLED
         except Exception as failure:  # noqa: BLE001 - whatever user code raises is a failed attempt
+            if self._is_ending:
+                return  # what it has made of being cancelled: it is given back as well
             error = described(failure, result)
-        except (SystemExit, KeyboardInterrupt) as stop:
+        except GeneratorExit:
+            raise  # the loop is closed, and nobody goes on with what did not let itself be cancelled
+        except BaseException as stop:  # noqa: BLE001 - it ends the worker, as it ends one of another kind
             self._break(stop)
             return
         finally:
             del self.running[one]
             self.over.discard(one)
             self.moves += 1
-            if not self._is_filling:
+            if not self._is_filling and not self._is_ending:
                 self._is_filling = True
-                asyncio.get_running_loop().call_soon(self._fill)
+                asyncio.get_running_loop().call_soon(self._fill, context=self._variables)
         seconds = time.monotonic() - one.began
         made = Made(one.work, seconds, body, error)
         self._tell(Made(one.work, seconds, b"", is_late=True) if one.is_over else made)
@@ -297,7 +328,7 @@ class EventLoop(threading.Thread):
         self._wake()
 
     def _break(self, error: BaseException) -> None:
-        self.broken = error
+        self.broken = self.broken or error
         self._wake()
 
 

@@ -105,7 +105,7 @@ class Heartbeat(threading.Thread):
         access: Access,
     ) -> None:
         super().__init__(name=f"{subject}-heartbeat", daemon=True)
-        self._context = context
+        self._zmq_context = context
         self._endpoint = endpoint
         self._collector_endpoint = collector_endpoint
         self._shared = shared
@@ -146,7 +146,7 @@ class Heartbeat(threading.Thread):
             if self._parting:
                 self._say_goodbye()
         except zmq.ZMQError as error:
-            if error.errno != zmq.ETERM and not self._context.closed:
+            if error.errno != zmq.ETERM and not self._zmq_context.closed:
                 raise
             # the worker is gone, perhaps before this thread had begun
         finally:
@@ -157,7 +157,7 @@ class Heartbeat(threading.Thread):
 
     def _outbox(self, kind: int, address: str, opened: list[Socket]) -> sockets.Outbox:
         identity = f"heartbeat-{uuid.uuid4().hex}".encode() if kind == zmq.DEALER else None
-        made = sockets.make_socket(self._context, kind, identity=identity, liveness=self._liveness)
+        made = sockets.make_socket(self._zmq_context, kind, identity=identity, liveness=self._liveness)
         opened.append(made)
         if is_keyed(address):
             self._watches.append(Watch(made, address))

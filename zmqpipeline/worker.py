@@ -182,7 +182,8 @@ class Worker(DeclaredRole, abc.ABC, Generic[In, Out]):
                 self._to_distributor.flush()
                 self._announce(self._waits_for, self._assignment.strays)
         except StopNow:
-            self._tell(self._assignment.give_back())
+            with self._shared.lock:
+                self._tell(self._assignment.give_back())
         self._leave()
         self._stop_heartbeat()
         if self._greeted:
@@ -288,13 +289,13 @@ class Worker(DeclaredRole, abc.ABC, Generic[In, Out]):
         """Drain when asked to; tell whether it is time to go."""
         if self._level == RUNNING:
             return False
+        if not self._stop_at or self._assignment.has_work:
+            with self._shared.lock:  # neither the heartbeat nor an event loop takes any of it meanwhile
+                self._tell(self._assignment.give_back(prepared=False))
         if not self._stop_at:
             self._stop_at = now + self.stop_timeout
-            self._tell(self._assignment.give_back(prepared=False))
             if not self._assignment.is_idle:
                 self.logger.info("%s: waiting for the tasks that it has begun", self._subject())
-        elif self._assignment.has_work:
-            self._tell(self._assignment.give_back(prepared=False))
         idle = self._assignment.is_idle and not self._results
         return idle or self._level >= NOW or now > self._stop_at
 

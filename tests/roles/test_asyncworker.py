@@ -5,6 +5,9 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
+import contextvars
+import gc
+import os
 import subprocess
 import sys
 import threading
@@ -15,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import zmqpipeline
+from zmqpipeline.delivery.assignment import Assignment
 from zmqpipeline.heartbeat import TIME_LIMIT_EXIT
-from zmqpipeline.stopping import NOW
+from zmqpipeline.stopping import DRAIN, NOW
 
 from .pipelines import GUARD, Event, Pipeline, eventually, run_all, running
 
@@ -151,6 +155,34 @@ def test_what_is_returned_may_change_afterwards() -> None:
     assert keeper.numbers("SAME") == list(range(300))
 
 
+def test_what_one_task_puts_into_its_context_no_other_one_finds_there() -> None:
+    pipeline = Pipeline()
+    pipeline.task("CONTEXT", 200)
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
+    found = set()
+
+    class Context(Async, abc.ABC):
+        n_concurrent = 3
+
+        def init_worker(self) -> None:
+            variable.set("the worker's")
+
+        async def init_async(self) -> None:
+            found.add(variable.get())
+            variable.set("that of init_async")
+
+        async def handle_execution(self, data: Data, *args: Any, **kwargs: Any) -> Data:
+            found.add(variable.get())
+            variable.set(f"that of task {data['i']}")
+            await asyncio.sleep(0)
+            return {"r": data["i"]}
+
+    keeper = pipeline.keeper()
+    run_all(keeper, pipeline.distributor(), pipeline.worker("CONTEXT", Context)())
+    assert keeper.numbers("CONTEXT") == list(range(200))
+    assert found == {"the worker's"}
+
+
 def test_large_results_are_not_too_much() -> None:
     pipeline = Pipeline()
     pipeline.task("LARGE", 300)
@@ -224,7 +256,12 @@ def test_a_worker_that_cannot_prepare_ends(error: type[BaseException]) -> None:
     assert keeper.numbers("BROKEN") == list(range(50))
 
 
-def test_what_is_no_exception_of_a_task_ends_the_worker() -> None:
+class Odd(BaseException):
+    """What no ``except Exception`` catches."""
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, Odd])
+def test_what_is_no_exception_of_a_task_ends_the_worker(error: type[BaseException]) -> None:
     pipeline = Pipeline()
     pipeline.task("EXITS", 50)
     tries: list[int] = []
@@ -232,18 +269,57 @@ def test_what_is_no_exception_of_a_task_ends_the_worker() -> None:
     async def do(_self: Any, data: Data) -> Data:
         if data["i"] == 20 and not tries:
             tries.append(1)
-            raise SystemExit(7)
+            raise error(7)
         return {"r": data["i"]}
 
     keeper, distributor = pipeline.keeper(), pipeline.distributor()
     cls = of(pipeline, "EXITS", do, n_concurrent=5)
     with running(keeper, distributor) as roles:
-        with pytest.raises(SystemExit) as raised:
+        with pytest.raises(error) as raised:
             cls().run()
-        assert raised.value.code == 7
+        assert raised.value.args == (7,)
         roles.start(cls())
         roles.join()
     assert keeper.numbers("EXITS") == list(range(50))
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_exit_in_a_task_of_the_programs_own_ends_the_worker_and_everything_in_the_loop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pipeline = Pipeline()
+    pipeline.task("SPAWNS", 50)
+    cancelled: list[int] = []
+    left: list[int] = []
+    others: list[asyncio.Task[None]] = []
+
+    async def leave() -> None:
+        left.append(7)
+        raise SystemExit(7)
+
+    async def do(self: Any, data: Data) -> Data:
+        if data["i"] == 20 and not left:
+            others.append(asyncio.create_task(leave()))
+        if data["i"] >= 18 and not left:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(data["i"])
+                raise
+        return {"r": data["i"]}
+
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    cls = of(pipeline, "SPAWNS", do, n_concurrent=3)
+    with running(keeper, distributor) as roles:
+        with pytest.raises(SystemExit) as raised:
+            cls().run()
+        assert raised.value is others[0].exception()
+        gc.collect()
+        roles.start(cls())
+        roles.join()
+    assert {18, 19, 20} <= set(cancelled)
+    assert keeper.numbers("SPAWNS") == list(range(50))
+    assert "destroyed" not in caplog.text
 
 
 # -- failures ------------------------------------------------------------------------
@@ -405,6 +481,34 @@ def test_a_worker_in_a_thread_whose_loop_was_blocked_beyond_the_time_limit_works
     assert [data for _, data, _ in keeper.failures] == [{"i": 1000}]
 
 
+def test_a_task_that_was_late_before_it_could_begin_is_done_with() -> None:
+    pipeline = Pipeline()
+    pipeline.task("LATE", 3000, time_limit=0.2, max_attempts=1)
+    go, stuck = threading.Event(), Event()
+    blocking: list[asyncio.Task[None]] = []
+
+    async def block() -> None:
+        await asyncio.sleep(0)  # the next task is taken, and has not begun
+        stuck.set()
+        assert go.wait(GUARD)
+
+    async def do(self: Any, data: Data) -> Data:
+        if self._assignment.waiting and not blocking:
+            blocking.append(asyncio.create_task(block()))
+        return {"r": data["i"]}
+
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    worker = of(pipeline, "LATE", do, n_concurrent=1)()
+    with running(keeper, distributor, worker) as roles:
+        stuck.wait()
+        eventually(lambda: distributor.failures == 1)
+        go.set()
+        roles.join()
+    ((_, data, _),) = keeper.failures
+    assert keeper.numbers("LATE") == [number for number in range(3000) if number != data["i"]]
+    assert worker._assignment.is_idle
+
+
 # -- stopping ------------------------------------------------------------------------
 
 
@@ -489,6 +593,65 @@ def test_a_coroutine_that_hangs_holds_up_no_end() -> None:
         go.set()  # its thread ends as well
 
 
+def test_what_a_coroutine_makes_of_being_cancelled_by_a_stop_is_no_failure() -> None:
+    pipeline = Pipeline()
+    pipeline.task("TURNED", 60, max_attempts=1)
+    gate = Gate()
+
+    async def do(_self: Any, data: Data) -> Data:
+        try:
+            await gate.passed()
+        except asyncio.CancelledError:
+            raise ConnectionError("closed") from None
+        return {"r": data["i"]}
+
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    cls = of(pipeline, "TURNED", do, n_concurrent=20)
+    worker = cls()
+    with running(keeper, distributor, worker) as roles:
+        eventually(lambda: gate.inside == 20)
+        worker.stop()
+        worker._stopper.request(NOW)
+        roles.join(worker)
+        gate.open()
+        roles.start(cls())
+        roles.join()
+    assert keeper.failures == []
+    assert keeper.numbers("TURNED") == list(range(60))
+
+
+@pytest.mark.parametrize("level", [DRAIN, NOW])
+def test_nothing_is_begun_while_it_is_given_back(level: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = Pipeline()
+    pipeline.task("LOCKED", 50)
+    gate = Gate()
+    locked: list[bool] = []
+    original = Assignment.give_back
+
+    async def do(_self: Any, data: Data) -> Data:
+        await gate.passed()
+        return {"r": data["i"]}
+
+    def give_back(self: Assignment, *args: Any, **kwargs: Any) -> Any:
+        locked.append(worker._shared.lock._is_owned())
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Assignment, "give_back", give_back)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    cls = of(pipeline, "LOCKED", do, n_concurrent=5)
+    worker = cls()
+    with running(keeper, distributor, worker) as roles:
+        eventually(lambda: gate.inside == 5)
+        worker._stopper.request(level)
+        eventually(lambda: bool(locked))
+        gate.open()
+        roles.join(worker)
+        roles.start(cls())
+        roles.join()
+    assert all(locked)
+    assert keeper.numbers("LOCKED") == list(range(50))
+
+
 # -- in a process of its own ---------------------------------------------------------
 
 WORKER = """
@@ -516,6 +679,13 @@ DEAF = """
 """
 
 
+def exit_code(program: str) -> int:
+    """Run a program that finds the package that is tested, whichever is installed."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(zmqpipeline.__file__).parents[1])}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, check=False, timeout=GUARD, env=environment).returncode
+
+
 def test_a_process_whose_loop_is_blocked_for_longer_than_the_time_limit_ends_itself() -> None:
     pipeline = Pipeline()
     pipeline.task("HANG", 30, time_limit=0.3, max_attempts=2, retry_delay=0.01)
@@ -524,8 +694,7 @@ def test_a_process_whose_loop_is_blocked_for_longer_than_the_time_limit_ends_its
         codes: list[int] = []
         program = WORKER.format(how=BLOCKED)
         while not codes or codes[-1] == TIME_LIMIT_EXIT:
-            done = subprocess.run([sys.executable, "-c", program], check=False, timeout=GUARD)
-            codes.append(done.returncode)
+            codes.append(exit_code(program))
         roles.join()
     assert codes == [TIME_LIMIT_EXIT, TIME_LIMIT_EXIT, 0]
     assert Path("stuck").read_text() == "xx"
@@ -541,11 +710,34 @@ def test_a_process_in_which_nothing_can_be_cancelled_ends_itself() -> None:
     program = WORKER.format(how=DEAF.strip("\n").lstrip()).replace('data["i"] == 3', "True")
     program = program.replace("n_concurrent = 3", "n_concurrent = 1")
     with running(keeper, distributor) as roles:
-        codes = [
-            subprocess.run([sys.executable, "-c", program], check=False, timeout=GUARD).returncode
-            for _ in range(2)
-        ]
+        codes = [exit_code(program) for _ in range(2)]
         roles.join()
     assert codes[0] == TIME_LIMIT_EXIT
     assert codes[1] in {0, TIME_LIMIT_EXIT}  # it may hear before that the run is over
     assert sorted(data["i"] for _, data, _ in keeper.failures) == [0, 1]
+
+
+def test_a_process_does_not_wait_for_a_call_in_a_thread_that_hangs() -> None:
+    pipeline = Pipeline()
+    pipeline.task("HANG", 30, time_limit=0.2, max_attempts=1)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    program = WORKER.format(how="await asyncio.to_thread(time.sleep, 3600)")
+    with running(keeper, distributor) as roles:
+        code = exit_code(program)
+        roles.join()
+    assert code == 0
+    assert keeper.numbers("HANG") == [n for n in range(30) if n != 3]
+    assert [data for _, data, _ in keeper.failures] == [{"i": 3}]
+
+
+def test_a_call_in_a_thread_may_end_before_the_process_does() -> None:
+    pipeline = Pipeline()
+    pipeline.task("HANG", 30, time_limit=0.2, max_attempts=1)
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    late = "(time.sleep(0.7), open('late', 'w').close())"
+    program = WORKER.format(how=f"await asyncio.to_thread(lambda: {late})")
+    with running(keeper, distributor) as roles:
+        code = exit_code(program)
+        roles.join()
+    assert code == 0
+    assert Path("late").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -242,3 +243,19 @@ def test_what_is_wrong_is_said_in_objects(
     assert [entry for entry in written if said in entry["message"]], run.output
     if "broken.py" in arguments:
         assert [entry for entry in written if "in <module>" in entry.get("exception", "")]
+
+
+@pytest.mark.parametrize("form", [[], ["--log-json"]], ids=["lines", "objects"])
+@pytest.mark.parametrize("closed", [(0, 1), (0, 2), (0, 1, 2)], ids=str)
+def test_a_run_without_stdout_or_stderr_does_its_work(
+    command: Command, closed: tuple[int, ...], form: list[str]
+) -> None:
+    speaks = 'print("out"); print("err", file=sys.stderr); Path("worked").touch()'
+    command.write("app.py", only_first(two_tasks(init_worker=speaks)))
+    line = [sys.executable, "-m", "zmqpipeline", "run", "app.py", *form]
+    begin = f"import os; [os.close(number) for number in {closed}]; os.execv({line[0]!r}, {line})"
+    run = command.start_python("-c", begin)
+    assert run.finish() == 0, run.output
+    assert command.folder.joinpath("worked").exists()
+    assert "Traceback" not in run.output
+    command.assert_clean()

@@ -45,8 +45,13 @@ class Jobs(zmqpipeline.Task[Settings, Job]):
     def handle(self, data: Settings, address: bytes, msgtype: str) -> Job:
         assert_type(self.metadata, Settings)
         assert_type(self.total, int | None)
-        assert_type(super().handle(data, address, msgtype), Job | None)  # type: ignore[safe-super]
         return {"path": self.metadata["folder"]}
+
+
+class MoreJobs(Jobs):
+    def handle(self, data: Settings, address: bytes, msgtype: str) -> Job:
+        assert_type(super().handle(data, address, msgtype), Job)
+        return {"path": ""}
 
 
 class Paths(zmqpipeline.IterableTask[Settings, str]):

@@ -98,6 +98,18 @@ def test_that_the_workers_have_gone_is_said_only_if_it_lasts(capfd: pytest.Captu
     assert "10 acknowledged, 0 failed, 1/s, 0 workers" in capfd.readouterr().err
 
 
+def test_a_run_that_is_over_before_it_is_seen_says_nothing_of_workers(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    output = Output()
+    output.counted(Statistics(0, 0, 0, 0, 0), 1.0)
+    output.counted(Statistics(10, 10, 0, 0, 0), 1.5)
+    output.tick(1.5)
+    assert capfd.readouterr().err == ""
+    output.tick(6.5)
+    assert "10 acknowledged, 0 failed, 20/s, 0 workers" in capfd.readouterr().err
+
+
 def test_nothing_more_is_said_of_progress_at_the_end(capfd: pytest.CaptureFixture[str]) -> None:
     output = Output()
     output.counted(Statistics(10, 10, 0, 0, 1), 1.0)

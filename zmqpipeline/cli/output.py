@@ -87,10 +87,10 @@ class Output:
     def counted(self, statistics: Statistics, now: float, total: int | None = None) -> None:
         """Take in how far the distributor is, and how many tasks there will be, if that is known."""
         self._total = total
-        if self._statistics.workers and not statistics.workers:
-            self._staffed_at = now
-        elif statistics.workers:
+        if statistics.workers:
             self._staffed_at = float("-inf")
+        elif self._statistics.workers or statistics.acknowledged > self._statistics.acknowledged:
+            self._staffed_at = now  # there were some until a moment ago, whether they were seen or not
         self._statistics = statistics
         self._rate.seen(now, statistics.acknowledged)
 
