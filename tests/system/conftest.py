@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: no test waits longer for an event, in seconds
 GUARD = 40.0
 _MARKER = "ZMQPIPELINE_TEST_MARKER"
+_OF_CONTAINERS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 
 #: for tests that look into /proc
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="it needs Linux")
@@ -110,11 +111,12 @@ class Command:
 
     @property
     def environ(self) -> dict[str, str]:
-        # users have neither our variables nor, as some containers do, unbuffered output
+        # users have none of our variables, and not those of some containers: neither is output unbuffered,
+        # nor is the package compiled anew by each process
         environ = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("ZMQPIPELINE_") and name != "PYTHONUNBUFFERED"
+            if not name.startswith("ZMQPIPELINE_") and name not in _OF_CONTAINERS
         }
         package = str(Path(zmqpipeline.__file__).parents[1])
         path = os.pathsep.join(filter(None, [package, environ.get("PYTHONPATH", "")]))
