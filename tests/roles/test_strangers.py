@@ -126,6 +126,7 @@ def test_results_that_do_not_echo_are_told_of_once_in_a_while(
     assert said.isprintable()
 
 
+@pytest.mark.usefixtures("_quick_heartbeats")
 def test_workers_that_come_and_go_do_not_flood_the_log(
     stranger: Stranger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
