@@ -125,8 +125,14 @@ class Command:
     def write(self, name: str, text: str) -> None:
         self.folder.joinpath(name).write_text(text, encoding="utf-8")
 
-    def start(self, *arguments: str, env: dict[str, str] | None = None) -> Running:
-        return self.start_python("-m", "zmqpipeline", *arguments, env=env)
+    @staticmethod
+    def program(before: str = "") -> list[str]:
+        """Tell what Python is to run: the command, behind statements that set other times than its own."""
+        main = f"import sys\n{before}\nfrom zmqpipeline.__main__ import main\nsys.exit(main())"
+        return ["-c", main] if before else ["-m", "zmqpipeline"]
+
+    def start(self, *arguments: str, env: dict[str, str] | None = None, before: str = "") -> Running:
+        return self.start_python(*self.program(before), *arguments, env=env)
 
     def start_python(self, *arguments: str, env: dict[str, str] | None = None) -> Running:
         """Start a program of the folder that is not the command."""
@@ -141,8 +147,10 @@ class Command:
         self.running.append(Running(popen))
         return self.running[-1]
 
-    def run(self, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, Running]:
-        running = self.start(*arguments, env=env)
+    def run(
+        self, *arguments: str, env: dict[str, str] | None = None, before: str = ""
+    ) -> tuple[int, Running]:
+        running = self.start(*arguments, env=env, before=before)
         return running.finish(), running
 
     def survivors(self) -> list[int]:
