@@ -256,7 +256,7 @@ class Distributor(Registration, Role):
 
     def _wake_at(self, now: float) -> float:
         """Tell when something is due next."""
-        due = min(self._dispatch.wake_at(now), self._ends.due_at)
+        due = min(self._dispatch.wake_at(now), self._ends.due_at, self._connections.due_at)
         return due if self._desk is None else min(due, self._desk.due_at)
 
     def _cut_short(self, now: float) -> None:
@@ -348,8 +348,12 @@ class Distributor(Registration, Role):
 
     def _check_workers(self, now: float) -> None:
         """Take back the tasks of the workers whose connection has ended."""
-        for name, address in dict.fromkeys(self._connections.ended()):
+        books, ended = self._dispatch.books, list(dict.fromkeys(self._connections.ended()))
+        for name, address in ended:
             self._dispatch.connection_gone(name, address)
+        known = (name for name, address in ended if address in books[name].peers)
+        for name in self._connections.to_ask_again(known, now):
+            books[name].probe()
         for host, pid in self._ends.due(now):
             self._dispatch.process_ended(host, pid)
         found = self._dispatch.news()

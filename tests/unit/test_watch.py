@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import zmq
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.badness import raw
 from tests.fuzz.events import watching
 from tests.ports import free_port
-from zmqpipeline.connections import Connections
+from zmqpipeline.connections import AGAIN, Connections
 from zmqpipeline.wire import sockets
 
 if TYPE_CHECKING:
@@ -104,6 +105,17 @@ def test_who_has_taken_over_a_descriptor_is_not_taken_for_the_one_that_went() ->
     assert list(connections.ended()) == [("t", b"first")]
     events += [(DOWN, 1)]
     assert list(connections.ended()) == [("t", b"second")]
+
+
+def test_who_was_asked_when_a_connection_ended_is_asked_once_more() -> None:
+    connections = Connections({})
+    assert (connections.to_ask_again([], 1.0), connections.due_at) == ([], math.inf)
+    assert connections.to_ask_again(["t"], 1.0) == []
+    assert connections.due_at == 1.0 + AGAIN
+    assert connections.to_ask_again(["u"], 1.0 + AGAIN / 2) == []
+    assert connections.to_ask_again(["t"], 1.0 + AGAIN) == ["t", "u"]
+    assert connections.to_ask_again([], 1.0 + 3 * AGAIN) == ["t"]
+    assert (connections.to_ask_again([], 2.0), connections.due_at) == ([], math.inf)
 
 
 def test_strangers_that_come_and_go_while_nobody_looks_hold_up_nobody() -> None:
