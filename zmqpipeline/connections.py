@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from zmqpipeline.wire.watch import Watch
+
+#: libzmq tells of the end of a connection a moment before nothing can be sent by it any more: who seems to be
+#: there then is asked once more after so long, in seconds
+AGAIN = 0.05
 
 
 class Connections:
@@ -29,6 +34,8 @@ class Connections:
         #: who has sent by a descriptor, and when first, until a connection of that descriptor ends
         self._senders: dict[str, dict[int, dict[bytes, int]]] = {name: {} for name in watches}
         self._round = 0  #: how often it was told what has ended
+        self._doubtful: set[str] = set()
+        self.due_at = math.inf  #: when to ask once more
 
     def is_watched(self, name: str, descriptor: int) -> bool:
         """Tell whether somebody who sends by a connection will be missed when it ends.
@@ -63,3 +70,22 @@ class Connections:
                     yield name, address
             if is_unknown or -1 in changes.gone:  # once for all of them: each worker is asked then
                 yield name, None
+
+    def to_ask_again(self, lately: Iterable[str], now: float) -> list[str]:
+        """Tell of which task types the workers are to be asked once more who is there.
+
+        Parameters
+        ----------
+        lately
+            the task types of workers whose connection has ended, and who were asked just now
+        now
+            the time on the monotonic clock
+
+        """
+        due: list[str] = []
+        if now >= self.due_at:
+            due, self._doubtful, self.due_at = sorted(self._doubtful), set(), math.inf
+        if fresh := set(lately):
+            self._doubtful |= fresh
+            self.due_at = min(self.due_at, now + AGAIN)
+        return due

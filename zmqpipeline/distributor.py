@@ -258,7 +258,7 @@ class Distributor(Registration, Role):
 
     def _wake_at(self, now: float) -> float:
         """Tell when something is due next."""
-        due = min(self._dispatch.wake_at(now), self._ends.due_at)
+        due = min(self._dispatch.wake_at(now), self._ends.due_at, self._connections.due_at)
         return due if self._desk is None else min(due, self._desk.due_at)
 
     def _cut_short(self, now: float) -> None:
@@ -352,8 +352,12 @@ class Distributor(Registration, Role):
 
     def _check_workers(self, now: float) -> None:
         """Take back the tasks of the workers whose connection has ended."""
-        for name, address in dict.fromkeys(self._connections.ended()):
+        books, ended = self._dispatch.books, list(dict.fromkeys(self._connections.ended()))
+        for name, address in ended:
             self._dispatch.connection_gone(name, address)
+        unsure = {name for name, address in ended if address in books[name].peers}
+        for name in self._connections.to_ask_again(unsure, now):
+            books[name].probe()
         for host, pid in self._ends.due(now):
             self._dispatch.process_ended(host, pid)
         found = self._dispatch.news()
@@ -386,8 +390,6 @@ class Distributor(Registration, Role):
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-
-    # -- tasks --------------------------------------------------------------
 
     def _instantiate(self) -> None:
         """Make an instance of each task that has none yet."""

@@ -9,6 +9,7 @@ than was thought, it ends that round early, so that the worker learns its pace.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -151,7 +152,7 @@ class Heartbeat(threading.Thread):
             # the worker is gone, perhaps before this thread had begun
         finally:
             for watch in self._watches:
-                watch.close()
+                self._unwatch(watch)
             for socket in opened:
                 socket.close()
 
@@ -159,10 +160,19 @@ class Heartbeat(threading.Thread):
         identity = f"heartbeat-{uuid.uuid4().hex}".encode() if kind == zmq.DEALER else None
         made = sockets.make_socket(self._zmq_context, kind, identity=identity, liveness=self._liveness)
         opened.append(made)
-        if is_keyed(address):
+        if kind == zmq.DEALER or is_keyed(address):
             self._watches.append(Watch(made, address))
         sockets.connect(made, address, self._access.credentials(address))
         return sockets.Outbox(made)
+
+    @staticmethod
+    def _unwatch(watch: Watch) -> None:
+        """Stop watching; what a distributor was to hear that is not there is not waited for."""
+        with contextlib.suppress(zmq.ContextTerminated):
+            watch.drain()
+            if watch.socket.type == zmq.DEALER and not watch.connections:
+                watch.socket.linger = 0
+        watch.close()
 
     def _watch(self) -> None:
         beat_at = time.monotonic()  # at once, so that the distributor knows this connection

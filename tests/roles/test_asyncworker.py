@@ -575,7 +575,8 @@ def test_the_second_stop_cancels_and_gives_back() -> None:
     assert keeper.failures == []
 
 
-def test_a_coroutine_that_hangs_holds_up_no_end() -> None:
+def test_a_coroutine_that_hangs_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zmqpipeline.asyncworker._HASTE", 0.1)
     pipeline = Pipeline()
     pipeline.task("HANGS", 5)
     go, stuck = threading.Event(), Event()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import abc
 import itertools
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import zmqpipeline
+from zmqpipeline.delivery import dispatch
 from zmqpipeline.errors import BindError, DeclarationError, JournalError
 from zmqpipeline.journal import Journal
 
@@ -20,7 +22,19 @@ if TYPE_CHECKING:
 
     from .pipelines import Counting, Keeper, Running
 
-pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
+pytestmark = pytest.mark.usefixtures("folder", "_quick_looks", "_reunions_without_anybody")
+
+
+@pytest.fixture
+def _reunions_without_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a resumed run end once all workers have: there is nobody who would have to connect again."""
+    finished = dispatch.Dispatch.finished
+
+    def finished_early(run: dispatch.Dispatch, now: float) -> bool:
+        there = any(thread.name.startswith("Worker") for thread in threading.enumerate())
+        return finished(run, now if there else now + dispatch.REUNION)
+
+    monkeypatch.setattr(dispatch.Dispatch, "finished", finished_early)
 
 
 class Killed(BaseException):

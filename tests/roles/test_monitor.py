@@ -125,6 +125,7 @@ def test_who_watches_is_told_again_and_again_until_the_end(viewers: Viewers) -> 
     assert (told["acknowledged"], told["in_flight"], told["tasks"][0]["phase"]) == (5, 0, "complete")
 
 
+@pytest.mark.usefixtures("_quick_heartbeats")
 def test_workers_and_the_collector_say_how_they_are(viewers: Viewers) -> None:
     held, viewer = Held(), viewers()
     for role in (held.worker, held.collector, held.distributor):

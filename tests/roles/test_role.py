@@ -19,11 +19,12 @@ import zmq
 
 import zmqpipeline
 from zmqpipeline.errors import BindError, PeerTimeoutError, Stopped
+from zmqpipeline.heartbeat import Heartbeat
 from zmqpipeline.link import SocketLink
 from zmqpipeline.wire import envelope, sockets
 from zmqpipeline.wire.watch import Watch
 
-from .pipelines import GUARD, Event, Pipeline, Threaded, eventually, running
+from .pipelines import GUARD, Event, Pipeline, Threaded, eventually, run_all, running
 
 pytestmark = pytest.mark.usefixtures("folder", "_quick_looks")
 
@@ -211,6 +212,28 @@ def test_the_heartbeat_speaks_before_it_looks(monkeypatch: pytest.MonkeyPatch) -
             assert heard.worker == address.decode()
             say(address, "END")
             roles.join()
+
+
+def test_a_worker_does_not_wait_until_its_heartbeat_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The distributor may have ended before that one had a connection."""
+    beat, outbox, told = Heartbeat._beat, Heartbeat._outbox, Event()
+
+    def out_of_reach(heartbeat: Heartbeat, kind: int, _address: str, opened: list[Any]) -> sockets.Outbox:
+        made = outbox(heartbeat, kind, "ipc://nobody.ipc", opened)
+        made.socket.linger = 2000 * int(GUARD)
+        return made
+
+    def tell(heartbeat: Heartbeat) -> None:
+        beat(heartbeat)
+        told.set()
+
+    monkeypatch.setattr(Heartbeat, "_outbox", out_of_reach)
+    monkeypatch.setattr(Heartbeat, "_beat", tell)
+    pipeline = Pipeline()
+    pipeline.task("UNHEARD", 1)
+    keeper = pipeline.keeper(handle_collection=lambda *_: told.wait())
+    run_all(keeper, pipeline.distributor(), pipeline.worker("UNHEARD")())
+    assert keeper.finished == [0]
 
 
 def test_a_collector_says_goodbye_until_it_is_answered() -> None:

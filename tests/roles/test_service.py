@@ -621,6 +621,7 @@ def test_what_a_dead_peer_has_sent_and_nobody_read_does_not_abort_the_broker() -
         "service.run()",
         """
 import os, time
+service.heartbeat_interval = 0.2
 def serve():
     while not os.path.exists('go'):
         time.sleep(0.01)
@@ -637,7 +638,7 @@ service.run()
                 with contextlib.suppress(zmq.Again):  # then the broker has no room for more
                     for _ in range(2000):
                         peer.send_multipart([b"", pack("END", data=bytes(10_000))])
-        time.sleep(1.5)  # so that a heartbeat would be due
+        time.sleep(0.5)  # so that a heartbeat would be due
         Path("go").touch()
         with running(Answering()):
             assert Asking({"n": 1}).answer() == {"n": 1}

@@ -15,6 +15,8 @@ from tests.badness import raw
 from tests.roles.pipelines import GUARD, Pipeline, eventually, running
 from zmqpipeline import EndpointAddress, TaskType, messages
 from zmqpipeline.delivery import news
+from zmqpipeline.delivery.dispatch import Dispatch
+from zmqpipeline.delivery.roster import Roster
 from zmqpipeline.wire import envelope, serializer
 
 if TYPE_CHECKING:
@@ -126,6 +128,7 @@ def test_results_that_do_not_echo_are_told_of_once_in_a_while(
     assert said.isprintable()
 
 
+@pytest.mark.usefixtures("_quick_heartbeats")
 def test_workers_that_come_and_go_do_not_flood_the_log(
     stranger: Stranger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +147,25 @@ def test_workers_that_come_and_go_do_not_flood_the_log(
             lost = [line for line in caplog.messages if line.startswith("lost a worker")]
             assert len(lost) <= min(count, 2)
         eventually(lambda: caplog.text.count("lost a worker") == 2)
+
+
+def test_who_can_be_sent_something_when_its_connection_ends_is_missed_a_moment_later(
+    stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libzmq may tell of the end before it takes the connection away."""
+    monkeypatch.setattr(Dispatch, "connection_gone", lambda *_: None)
+    monkeypatch.setattr(Roster, "tick", lambda *_: None)
+    pipeline = Pipeline()
+    pipeline.task("ONE", 10)
+    distributor = pipeline.distributor()
+    with running(distributor):
+        dealer = stranger.socket(zmq.DEALER)
+        dealer.connect(str(pipeline.endpoint("ONE")))
+        dealer.send_multipart([b"", envelope.encode(envelope.Message("HELLO", "ONE"))])
+        assert dealer.recv_multipart()
+        assert distributor.statistics().workers == 1
+        dealer.close()
+        eventually(lambda: distributor.statistics().workers == 0)
 
 
 def test_metadata_that_cannot_be_passed_on_are_refused(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: no test waits longer for an event, in seconds
 GUARD = 40.0
 _MARKER = "ZMQPIPELINE_TEST_MARKER"
+_OF_CONTAINERS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 
 #: for tests that look into /proc
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="it needs Linux")
@@ -110,11 +111,12 @@ class Command:
 
     @property
     def environ(self) -> dict[str, str]:
-        # users have neither our variables nor, as some containers do, unbuffered output
+        # users have none of our variables, and not those of some containers: neither is output unbuffered,
+        # nor is the package compiled anew by each process
         environ = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("ZMQPIPELINE_") and name != "PYTHONUNBUFFERED"
+            if not name.startswith("ZMQPIPELINE_") and name not in _OF_CONTAINERS
         }
         package = str(Path(zmqpipeline.__file__).parents[1])
         path = os.pathsep.join(filter(None, [package, environ.get("PYTHONPATH", "")]))
@@ -123,8 +125,14 @@ class Command:
     def write(self, name: str, text: str) -> None:
         self.folder.joinpath(name).write_text(text, encoding="utf-8")
 
-    def start(self, *arguments: str, env: dict[str, str] | None = None) -> Running:
-        return self.start_python("-m", "zmqpipeline", *arguments, env=env)
+    @staticmethod
+    def program(before: str = "") -> list[str]:
+        """Tell what Python is to run: the command, behind statements that set other times than its own."""
+        main = f"import sys\n{before}\nfrom zmqpipeline.__main__ import main\nsys.exit(main())"
+        return ["-c", main] if before else ["-m", "zmqpipeline"]
+
+    def start(self, *arguments: str, env: dict[str, str] | None = None, before: str = "") -> Running:
+        return self.start_python(*self.program(before), *arguments, env=env)
 
     def start_python(self, *arguments: str, env: dict[str, str] | None = None) -> Running:
         """Start a program of the folder that is not the command."""
@@ -139,8 +147,10 @@ class Command:
         self.running.append(Running(popen))
         return self.running[-1]
 
-    def run(self, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, Running]:
-        running = self.start(*arguments, env=env)
+    def run(
+        self, *arguments: str, env: dict[str, str] | None = None, before: str = ""
+    ) -> tuple[int, Running]:
+        running = self.start(*arguments, env=env, before=before)
         return running.finish(), running
 
     def survivors(self) -> list[int]:

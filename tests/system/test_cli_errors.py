@@ -262,7 +262,10 @@ def test_a_peer_that_stays_away_ends_a_role_with_7(command: Command) -> None:
         "app.py",
         two_tasks(execution="print('busy', flush=True)\nos.kill(os.getppid(), 0)")
         + """
+import zmqpipeline.role
+
 Does.peer_timeout = 0.2
+zmqpipeline.role._LONGEST_POLL = 0.1
 """,
     )
     distributor = command.start("distributor", "app.py")

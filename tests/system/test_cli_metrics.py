@@ -66,7 +66,8 @@ def run_of(name: str, done: int, phase: str = "running") -> FakeDistributor:
 
 
 def test_it_follows_one_run_after_the_other(command: Command) -> None:
-    metrics = command.start("metrics", HERE, "--port", "0")
+    often = "from zmqpipeline.cli import metrics\nmetrics.EVERY = 0.2"
+    metrics = command.start("metrics", HERE, "--port", "0", before=often)
     url = served(metrics)
     assert url.startswith("http://127.0.0.1:")
     assert read(url)["zmqpipeline_up"] == 0

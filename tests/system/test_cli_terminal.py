@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from .conftest import Command
 
 
-def on_terminal(command: Command, *arguments: str, env: dict[str, str]) -> tuple[int, str]:
-    """Run the command with a terminal for stdout and stderr; return exit code and what it wrote."""
+def on_terminal(command: Command, *arguments: str, env: dict[str, str], until: str = "") -> tuple[int, str]:
+    """Run the command with a terminal for stdout and stderr; return exit code and what it wrote.
+
+    Once it has written what is waited for, there is a file named go.
+    """
     ours, theirs = pty.openpty()
     try:
         popen = subprocess.Popen(
@@ -33,6 +36,8 @@ def on_terminal(command: Command, *arguments: str, env: dict[str, str]) -> tuple
     try:
         while data := os.read(ours, 65536):
             written += data
+            if until and re.search(until, plain(written.decode("utf-8", "ignore"))):
+                command.write("go", "")
     except OSError:  # what a terminal gives at its end
         pass
     finally:
@@ -40,38 +45,44 @@ def on_terminal(command: Command, *arguments: str, env: dict[str, str]) -> tuple
     return popen.wait(40), written.decode()
 
 
+def plain(written: str) -> str:
+    """Take out what is no text."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "\n")
+
+
 def test_a_terminal_shows_a_bar(command: Command) -> None:
     command.write("app.py", two_tasks(execution="time.sleep(0.01)\nprint('did', data['n'])"))
     code, written = on_terminal(command, "run", "app.py", "-w", "1", env={"TERM": "xterm", "COLUMNS": "120"})
     assert code == 0, written
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "\n")
-    assert re.search(r"━+.*\d+ handed out, \d+ acknowledged, 0 failed, \d+/s, \d workers?", plain), plain
-    did = [line for line in plain.split("\n") if "did" in line]
+    text = plain(written)
+    assert re.search(r"━+.*\d+ handed out, \d+ acknowledged, 0 failed, \d+/s, \d workers?", text), text
+    did = [line for line in text.split("\n") if "did" in line]
     assert len(did) == 80
     assert all(re.fullmatch(r"\s*(Does/first|DoesMore/second)\[\d+\] did \d+\s*", line) for line in did), did
     # the bar is gone at the end, the cursor is back, and the summary is the last line
-    assert plain.rstrip().split("\n")[-1].startswith("zmqpipeline: done: 80 handed out, 80 acknowledged")
+    assert text.rstrip().split("\n")[-1].startswith("zmqpipeline: done: 80 handed out, 80 acknowledged")
     assert written.rfind("\x1b[?25h") > written.rfind("\x1b[?25l")
     command.assert_clean()
 
 
 def test_with_totals_the_bar_has_a_percentage_and_the_time_that_is_left(command: Command) -> None:
-    text = two_tasks(execution="time.sleep(0.05)").replace("    n = 0\n", "    n = 0\n    total = N\n")
-    command.write("app.py", text)
-    code, written = on_terminal(command, "run", "app.py", "-w", "1", env={"TERM": "xterm", "COLUMNS": "80"})
+    text = two_tasks(execution="if not os.path.exists('go'): time.sleep(0.05)")
+    command.write("app.py", text.replace("    n = 0\n", "    n = 0\n    total = N\n"))
+    env = {"TERM": "xterm", "COLUMNS": "80", "N": "400"}
+    bar = r"━+ +\d+ of 800 \(\d+%\), \d+:\d\d left, 0 failed, \d+/s, \d workers?"
+    code, written = on_terminal(command, "run", "app.py", "-w", "1", env=env, until=bar)
     assert code == 0, written
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "\n")
-    assert re.search(r"━+ +\d+ of 80 \(\d+%\), \d+:\d\d left, 0 failed, \d+/s, \d workers?", plain), plain
+    assert re.search(bar, plain(written)), written
 
 
 def test_a_terminal_shows_what_is_being_measured_and_then_the_table(command: Command) -> None:
     env = {"TERM": "xterm", "COLUMNS": "160"}
     code, written = on_terminal(command, "bench", "start", "--quick", env=env)
     assert code == 0, written
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "\n")
-    assert re.search(r"[━╸]+ +2/3 start, process, ipc: zmqpipeline, turn 1 of 1", plain), plain
+    text = plain(written)
+    assert re.search(r"[━╸]+ +2/3 start, process, ipc: zmqpipeline, turn 1 of 1", text), text
     # the bar is gone before the table, and the cursor is back
-    assert re.search(r"worker ready, ms +zmqpipeline", plain)
+    assert re.search(r"worker ready, ms +zmqpipeline", text)
     assert written.index("median") > written.rfind("\x1b[?25h") > written.rfind("\x1b[?25l")
     command.assert_clean()
 

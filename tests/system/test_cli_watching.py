@@ -38,6 +38,26 @@ HERE = "ipc://monitor.ipc"
 OTHER_SCREEN, FIRST_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
 SHOWN, HIDDEN = "\x1b[?25h", "\x1b[?25l"
 PROGRESS = make_snapshot(tasks=[make_task(acknowledged=700)], acknowledged=700)
+#: lets the command soon find that nobody is there; only for tests in which nobody comes
+IMPATIENT = """
+from functools import partial
+from zmqpipeline.cli import app, watching
+sys.modules["zmqpipeline.cli.top"].INTERVAL = 0.1
+watching.MonitorClient = partial(watching.MonitorClient, timeout=0.1)
+"""
+#: lets the command give up as soon as it knows that it is refused, or that whom it has heard is gone
+KNOWING = """
+import time
+from zmqpipeline.monitor import client
+receive, heard = client._Connection.receive, []
+def receive_or_know(self, until):
+    while (found := receive(self, time.monotonic() + 0.1)) is None:
+        if self._access.problem(self._endpoint) or (heard and not self._watch.connections):
+            return None
+    heard.append(found)
+    return found
+client._Connection.receive = receive_or_know
+"""
 ENDED = make_snapshot(
     tasks=[make_task(acknowledged=1000, phase="complete")], acknowledged=1000, phase="ended"
 )
@@ -46,14 +66,16 @@ ENDED = make_snapshot(
 class Terminal:
     """A terminal, and a command of which it is the stdout."""
 
-    def __init__(self, command: Command, *arguments: str, size: tuple[int, int] = (24, 80)) -> None:
+    def __init__(
+        self, command: Command, *arguments: str, size: tuple[int, int] = (24, 80), before: str = ""
+    ) -> None:
         self._ours, theirs = pty.openpty()
         self.written = ""
         self._news = threading.Condition()
         self.resize(*size)
         try:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "zmqpipeline", *arguments],
+                [sys.executable, *command.program(before), *arguments],
                 cwd=command.folder,
                 env={
                     name: value for name, value in command.environ.items() if name not in ("COLUMNS", "LINES")
@@ -117,8 +139,10 @@ def plain(text: str) -> str:
 
 
 @contextlib.contextmanager
-def on_terminal(command: Command, *arguments: str, size: tuple[int, int] = (24, 80)) -> Iterator[Terminal]:
-    terminal = Terminal(command, *arguments, size=size)
+def on_terminal(
+    command: Command, *arguments: str, size: tuple[int, int] = (24, 80), before: str = ""
+) -> Iterator[Terminal]:
+    terminal = Terminal(command, *arguments, size=size, before=before)
     try:
         yield terminal
     finally:
@@ -180,7 +204,7 @@ def test_status_with_keys(command: Command) -> None:
         code, run = command.run("status", where, "--json", "--keys", "keys")
         assert (code, run.err) == (0, [])
         assert json.loads("\n".join(run.out)) == make_snapshot()
-        code, run = command.run("status", where)
+        code, run = command.run("status", where, before=KNOWING)
     assert (code, run.out) == (7, [])
     assert "\n".join(run.err) == (
         f"zmqpipeline: this process finds keys at {where} and has none: start it again with "
@@ -210,7 +234,7 @@ NOBODY = (
 def test_what_is_wrong_is_one_sentence(
     command: Command, name: str, arguments: tuple[str, ...], code: int, sentence: str
 ) -> None:
-    ended, run = command.run(name, *arguments)
+    ended, run = command.run(name, *arguments, before=IMPATIENT)
     assert (ended, run.out, run.err) == (code, [], [f"zmqpipeline: {sentence}"])
 
 
@@ -241,7 +265,7 @@ def test_top_prints_lines_where_there_is_no_terminal(command: Command) -> None:
 
 def test_top_goes_on_when_the_distributor_is_started_again(command: Command) -> None:
     with FakeDistributor(HERE):
-        run = command.start("top", HERE)
+        run = command.start("top", HERE, before=KNOWING)
         run.wait_for("400 acknowledged")
     run.wait_for(f"^nobody is at {HERE}: start the run with")
     with FakeDistributor(HERE, PROGRESS) as fake:
@@ -330,7 +354,7 @@ def test_top_draws_for_the_size_that_the_terminal_has(command: Command) -> None:
 
 
 def test_top_says_that_nothing_comes_and_goes_on_when_something_does(command: Command) -> None:
-    with on_terminal(command, "top", HERE) as terminal:
+    with on_terminal(command, "top", HERE, before=KNOWING) as terminal:
         with FakeDistributor(HERE):
             terminal.wait_for("400/1000")
         before = terminal.wait_for(f"nobody is at {HERE}")
@@ -342,7 +366,7 @@ def test_top_says_that_nothing_comes_and_goes_on_when_something_does(command: Co
 
 
 def test_nobody_leaves_the_terminal_alone(command: Command) -> None:
-    with on_terminal(command, "top", HERE) as terminal:
+    with on_terminal(command, "top", HERE, before=IMPATIENT) as terminal:
         assert terminal.finish() == 7
     assert terminal.written.startswith(f"zmqpipeline: nobody is at {HERE}")
     assert "\x1b" not in terminal.written

@@ -352,7 +352,9 @@ def test_what_only_one_process_can_use(command: Command) -> None:
 
 
 def test_where_others_are(command: Command) -> None:
-    command.write("app.py", two_tasks())
+    # how long is waited for who does not answer; the process that loads the file is the one that asks
+    soon = "\nfrom zmqpipeline.wire import greeting\ngreeting.ask.__defaults__ = (0.3,)\n"
+    command.write("app.py", two_tasks() + soon)
     command.write("workers.py", WORKERS)
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"tcp://127.0.0.1:{other.getsockname()[1]}"

@@ -315,8 +315,11 @@ def test_loganalysis_counts_once_whoever_is_killed(folder: Folder) -> None:
     (folder.path / "elsewhere.py").write_text("""
 import os, pathlib, signal, sys
 sys.path.insert(0, "examples/loganalysis")
-import app
+import app, zmqpipeline.collector, zmqpipeline.role
 from app import Settings, UnpackTask, Unpacker
+
+# so that what has died is soon done again
+zmqpipeline.collector.HEARTBEAT = zmqpipeline.role.Role.heartbeat_interval = 0.1
 
 def die(who):
     if not pathlib.Path(f"died {who}").exists():

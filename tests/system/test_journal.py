@@ -15,7 +15,7 @@ import pytest
 from tests.pages import DOCS, blocks
 
 from . import test_tutorial
-from .apps import two_tasks
+from .apps import QUICK, two_tasks
 from .test_cli_run import SUMMARY, expected, results
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def test_a_journal_that_cannot_be_used_is_told_before_anything_is_handed_out(
 
 def test_the_journal_of_a_running_distributor_is_refused(command: Command) -> None:
     hasty = "\nfrom zmqpipeline import Distributor\nDistributor.announce_interval = 0.1\n"
-    command.write("app.py", two_tasks() + hasty)
+    command.write("app.py", two_tasks() + hasty + QUICK)
     command.write("other.py", two_tasks().replace("ipc://", "ipc://other-"))
     first = command.start("distributor", "app.py", "--journal", JOURNAL)
     first.wait_for("waits for the collector")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import zmq
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.badness import raw
 from tests.fuzz.events import watching
 from tests.ports import free_port
-from zmqpipeline.connections import Connections
+from zmqpipeline.connections import AGAIN, Connections
 from zmqpipeline.wire.watch import Watch
 
 if TYPE_CHECKING:
@@ -106,12 +107,24 @@ def test_who_has_taken_over_a_descriptor_is_not_taken_for_the_one_that_went() ->
     assert list(connections.ended()) == [("t", b"second")]
 
 
+def test_who_was_asked_when_a_connection_ended_is_asked_once_more() -> None:
+    connections = Connections({})
+    assert (connections.to_ask_again([], 1.0), connections.due_at) == ([], math.inf)
+    assert connections.to_ask_again(["t"], 1.0) == []
+    assert connections.due_at == 1.0 + AGAIN
+    assert connections.to_ask_again(["u"], 1.0 + AGAIN / 2) == []
+    assert connections.to_ask_again(["t"], 1.0 + AGAIN) == ["t", "u"]
+    assert connections.to_ask_again([], 1.0 + 3 * AGAIN) == ["t"]
+    assert (connections.to_ask_again([], 2.0), connections.due_at) == ([], math.inf)
+
+
 def test_strangers_that_come_and_go_while_nobody_looks_hold_up_nobody() -> None:
     """libzmq's thread would wait for room for the events, and with it all sockets of the context."""
     address = f"tcp://127.0.0.1:{free_port()}"
     with zmq.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
         watch = Watch(pull, address)
         pull.rcvtimeo = push.sndtimeo = push.linger = GUARD
+        pull.backlog = 1200  # who finds no room tries again a second later
         pull.bind(address)
         for _ in range(1200):
             raw.throw(address, b"")
