@@ -18,8 +18,17 @@ from zmqpipeline.wire.limits import SMALLEST_MAX_MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeGuard
 
     from zmqpipeline.distributor import Distributor
+
+
+def is_subclass(value: object, base: type | tuple[type, ...]) -> TypeGuard[type[Any]]:
+    """Tell whether a value is a class, and derived from another one."""
+    try:
+        return isinstance(value, type) and issubclass(value, base)
+    except TypeError:  # for Python 3.10, list[int] is an instance of type, and no class
+        return False
 
 
 @dataclass(frozen=True)

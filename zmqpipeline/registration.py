@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from zmqpipeline import registry
+from zmqpipeline.declarations import is_subclass
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.task import Task
 
@@ -25,7 +26,7 @@ class Registration:
             if it is not a Task, or another class is registered for its task type
 
         """
-        if not (isinstance(task_class, type) and issubclass(task_class, Task)):
+        if not is_subclass(task_class, Task):
             raise DeclarationError(
                 f"register_task got {task_class!r}, expected a subclass of zmqpipeline.Task"
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline import Collector, Distributor, MetaDataWorker, Service, ServiceWorker, Task, Worker
 from zmqpipeline.cli.exits import CommandError, Exit
+from zmqpipeline.declarations import is_subclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -191,8 +192,7 @@ def _kind(value: Any) -> str | None:
 def _is_concrete(value: Any, base: type) -> bool:
     """Tell whether this is a class of the program that can be run as it is."""
     return (
-        isinstance(value, type)
-        and issubclass(value, base)
+        is_subclass(value, base)
         and value.__module__.partition(".")[0] != __name__.partition(".")[0]
         and not inspect.isabstract(value)
         and abc.ABC not in value.__bases__

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmqpipeline import Collector, Distributor, MetaDataWorker, ServiceWorker, Task, Worker
 from zmqpipeline.cli.exits import is_program
+from zmqpipeline.declarations import is_subclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +112,7 @@ def _taken(tree: ast.Module, module: ModuleType) -> Iterator[str]:
                 continue  # it has never been executed
             for alias in node.names:
                 value = _names(source).get(alias.name)
-                if not (isinstance(value, type) and issubclass(value, _ROLES)):
+                if not is_subclass(value, _ROLES):
                     yield from (source, f"{source}.{alias.name}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic
 
 from zmqpipeline.collector import Collector
+from zmqpipeline.declarations import is_subclass
 from zmqpipeline.distributor import Distributor
 from zmqpipeline.errors import DeclarationError
 from zmqpipeline.metadata import MetaDataWorker
@@ -182,7 +183,7 @@ def _maker(entry: Any, base: type, where: str) -> Maker[Any]:
     """Turn what a program gave for a role, be it class, function or instance, into what makes instances."""
     if isinstance(entry, base):
         return Maker(lambda: entry, again=False)
-    is_other = isinstance(entry, type) and not issubclass(entry, base)
+    is_other = isinstance(entry, type) and not is_subclass(entry, base)
     if is_other or isinstance(entry, Role) or not callable(entry):
         raise DeclarationError(_wrong(where, entry, base))
 
