@@ -73,9 +73,9 @@ def test_with_a_stopped_worker_and_a_slow_collector_the_others_do_all_the_rest(
     size, result, count, held = SIZES[sizes]
     collector = start("collector", seconds=0.001, patience=PATIENT)
     stopped = start("worker", size=result, stops_at=count // 20, patience=PATIENT)
-    others = [start("worker", size=result, patience=PATIENT) for _ in range(2)]
     distributor = start("distributor", count=count, size=size, patience=PATIENT)
-    stopped.until_stopped()
+    stopped.until_stopped()  # the others come later, else they might have done everything before it begins
+    others = [start("worker", size=result, patience=PATIENT) for _ in range(2)]
     # it stays in the middle of a task until all are collected that it does not hold: those are few
     collected = collector.numbers(count - held)
     stopped.signal(signal.SIGCONT)
@@ -91,9 +91,9 @@ def test_what_a_stopped_worker_holds_comes_back_and_nothing_else_waits_for_it(
     count = 120
     collector = start("collector", patience=PATIENT)
     stopped = start("worker", stops_at=5, patience=PATIENT)
-    other = start("worker", patience=PATIENT)
     distributor = start("distributor", count=count, size=MIB, patience=PATIENT)
     stopped.until_stopped()
+    other = start("worker", patience=PATIENT)
     collected = collector.numbers(count - HELD)
     stopped.signal(sent)
     collected += collector.numbers(HELD)
@@ -106,9 +106,9 @@ def test_what_a_stopped_worker_holds_comes_back_when_its_connection_ends(start: 
     soon = {"patience": 500, "interval": 200}
     collector = start("collector", **soon)
     stopped = start("worker", stops_at=5, **soon)
-    other = start("worker", **soon)
     distributor = start("distributor", count=count, size=MIB, **soon)
     stopped.until_stopped()
+    other = start("worker", **soon)
     assert sorted(collector.results()) == list(range(1, count + 1))
     assert_ended(distributor, other, collector)
 
