@@ -101,6 +101,14 @@ class Process:
             found.append(int(number))
         return found
 
+    def killed(self) -> list[int]:
+        """Kill a collector; return the numbers of the results that it has said in the meantime."""
+        assert self.popen.stdout is not None
+        self.popen.kill()
+        return [
+            int(number) for number in re.findall(r"^result (\d+)$", self.popen.stdout.read(), re.MULTILINE)
+        ]
+
     def until_still(self) -> tuple[int, int]:
         """Wait until a distributor makes no progress; return how much it handed out, once and again."""
         last, same = (-1, -1), 0

@@ -185,8 +185,7 @@ def test_when_the_collector_has_died_workers_keep_their_results_for_the_next(sta
     collector = start("collector")
     workers = [start("worker", size=MIB) for _ in range(2)]
     distributor = start("distributor", count=count, size=MIB)
-    collected = collector.numbers(20)
-    collector.signal(signal.SIGKILL)
+    collected = collector.numbers(20) + collector.killed()
     handed_out, _ = distributor.until_still()
     assert handed_out < count
     assert_bounded(distributor, *workers)
