@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -65,9 +65,9 @@ class _Place:
     watch: Watch
     refusals: Counter[Refusal] = field(default_factory=Counter)
     told: Counter[Refusal] = field(default_factory=Counter)
-    #: until when nothing more is said, and what is not worth a sentence is added up
-    silent_until: float = 0.0
-    counts_until: float = 0.0
+    #: until when nothing more is said of a reason, and what is not worth a sentence is added up
+    silent_until: defaultdict[Refusal, float] = field(default_factory=lambda: defaultdict(float))
+    counts_until: defaultdict[Refusal, float] = field(default_factory=lambda: defaultdict(float))
 
 
 class Access:
@@ -173,7 +173,7 @@ class Access:
         if place is None or place.watch.connections:
             return ""
         # both sides see most of what is wrong, and whoever is first hangs up: that says least
-        known = sorted(place.refusals.items(), key=lambda refusal: refusal[0] is Refusal.BROKEN)
+        known = sorted(place.refusals.items(), key=lambda item: item[0] is Refusal.BROKEN)
         return next(filter(None, (self.of_refusing(address, why, count) for why, count in known)), "")
 
     def drop(self, socket: Socket | None = None) -> None:
@@ -204,16 +204,21 @@ class Access:
             self._tell(place, now)
 
     def _tell(self, place: _Place, now: float) -> None:
-        fresh = place.refusals - place.told
-        if not fresh or now < place.silent_until:
-            return
-        sentences = [self._sentence(place, why, count) for why, count in fresh.items()]
-        if any(sentences):
-            place.silent_until = now + TELL_INTERVAL
-        if any(sentences) or now >= place.counts_until:
-            place.told, place.counts_until = Counter(place.refusals), now + TELL_INTERVAL
-        for sentence in filter(None, sentences):
-            self._logger.warning("%s %s", self._subject, sentence)
+        """Say of each reason, once in a while, what is new: it may be another peer, and another remedy."""
+        fresh = sorted(
+            (place.refusals - place.told).items(), key=lambda refusal: refusal[0] is Refusal.BROKEN
+        )
+        for why, count in fresh:
+            # who was refused breaks off as well, and that is nothing new
+            known = place.silent_until.values() if why is Refusal.BROKEN else [place.silent_until[why]]
+            if now < max(known, default=0.0):
+                continue
+            sentence = self._sentence(place, why, count)
+            until = place.silent_until if sentence else place.counts_until
+            if now >= until[why]:
+                place.told[why], until[why] = place.refusals[why], now + TELL_INTERVAL
+            if sentence:
+                self._logger.warning("%s %s", self._subject, sentence)
 
     def _sentence(self, place: _Place, why: Refusal, count: int) -> str:
         """Say what has happened and what to do; nothing of what happens in any network."""
