@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import socket
 import threading
@@ -38,12 +37,14 @@ def _only_the_limit_ends_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def crowds(stack: contextlib.ExitStack, places: dict[str, bytes]) -> dict[str, list[socket.socket]]:
     """Connect a crowd to each address, as sockets of the kind that belongs there."""
-    made = {
-        where: [stack.enter_context(raw.greeted(where, kind)) for _ in range(CROWD)]
-        for where, kind in places.items()
-    }
-    for peer in itertools.chain.from_iterable(made.values()):
-        peer.setblocking(False)
+    made: dict[str, list[socket.socket]] = {where: [] for where in places}
+    for where, kind in places.items():
+        for _ in range(CROWD):
+            peer = stack.enter_context(raw.opened(where))
+            made[where].append(peer)
+            with contextlib.suppress(ConnectionError):  # it may be closed already
+                peer.sendall(raw.GREETING + raw.ready(kind))
+            peer.setblocking(False)
     return made
 
 

@@ -111,6 +111,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = set(sys.modules)
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    # as in a process of its own: there the tests are no part of the program
+    monkeypatch.setattr(sources, "is_program", lambda file: Path(file).is_relative_to(tmp_path))
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     for name in set(sys.modules) - before:
