@@ -8,7 +8,8 @@ import socket
 
 _FIRST, _LAST = 15_000, 32_000
 _numbers = itertools.cycle(range(_FIRST, _LAST))
-for _ in range(os.getpid() * 37 % (_LAST - _FIRST)):  # two test runs at a time begin at different places
+# two test runs at a time begin at places far from each other, though their process ids are neighbours
+for _ in range(os.getpid() * 10_507 % (_LAST - _FIRST)):
     next(_numbers)
 
 
