@@ -16,11 +16,14 @@ from pathlib import Path
 SECOND = (
     "tests/roles",
     "tests/system/browser/test_page.py",
+    "tests/system/test_cli_logs.py",
     "tests/system/test_examples.py",
     "tests/system/test_flow.py",
     "tests/system/test_journal.py",
+    "tests/system/test_liveness.py",
     "tests/system/test_matrix_run.py",
     "tests/system/test_matrix_script.py",
+    "tests/system/test_start_order.py",
     "tests/typing",
     "tests/unit",
 )
