@@ -187,8 +187,8 @@ class Worker(DeclaredRole, abc.ABC, Generic[In, Out]):
         self._leave()
         self._stop_heartbeat()
         if self._greeted:
-            # the distributor waits for the ACKs of what is done, and takes back only the rest
-            self._tell(self._assignment.heartbeat())
+            with self._shared.lock:  # the distributor waits for the ACKs of what is done, and takes the rest
+                self._tell(self._assignment.heartbeat())
         self._tell(self._assignment.goodbye())
 
     def _read(self, ready: dict[Any, int]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -181,6 +183,30 @@ def test_what_is_prepared_waits_for_a_thread_and_is_held() -> None:
     assert assignment.next(1, prepared=True) is None
     assignment.done(begun)
     assert assignment.is_idle
+
+
+def test_to_count_what_waits_is_safe_while_threads_take_it() -> None:
+    assignment, lock, ended = started(), threading.Lock(), threading.Event()
+    for first in range(0, 300, 3):
+        assignment.receive(batch([(first, 3)], number=first + 1))
+
+    def take_and_put_back() -> None:
+        while not ended.is_set():
+            with lock:
+                work = assignment.next(2)
+                assert work is not None
+                assignment.put_back(work, 0)
+                assignment.done(work)
+
+    thread, before = threading.Thread(target=take_and_put_back), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        assert all(0 < assignment.waiting <= 300 for _ in range(3000))
+    finally:
+        ended.set()
+        thread.join()
+        sys.setswitchinterval(before)
 
 
 def test_tasks_that_are_done_in_any_order_are_each_a_work_of_its_own() -> None:

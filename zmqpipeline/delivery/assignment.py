@@ -180,12 +180,12 @@ class Assignment:
     @property
     def unprepared(self) -> int:
         """How many of them are as they came."""
-        return sum(len(work.tasks) for work in self.work)
+        return _tasks_in(self.work)
 
     @property
     def ready_to_do(self) -> int:
         """How many of them are prepared."""
-        return sum(len(work.tasks) for work in self._prepared)
+        return _tasks_in(self._prepared)
 
     @property
     def is_idle(self) -> bool:
@@ -295,3 +295,8 @@ class Assignment:
             self.max_message = self.largest = largest
         if isinstance(interval, int | float) and interval > 0:
             self.heartbeat_interval = interval
+
+
+def _tasks_in(queue: deque[Work]) -> int:
+    """Count the tasks in a queue, of which another thread may take some meanwhile: to copy it is one step."""
+    return sum(len(work.tasks) for work in queue.copy())
