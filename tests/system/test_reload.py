@@ -58,8 +58,9 @@ def several_files(version: int, **replaced: str) -> dict[str, str]:
 def start_busy(command: Command, *options: str, **replaced: str) -> Running:
     """Start a program in several files, and wait until its worker is busy until there is a file named go."""
     for name, text in several_files(1, execution=BUSY, **replaced).items():
-        command.write(name, text)
+        command.write(name, text + "print('has loaded')\n" * (name == "app.py"))
     run = command.start("run", "app.py", "-w", "1", "--reload", *options)
+    run.wait_for("has loaded$", times=4)  # else one of them may find what is changed next
     run.wait_for("busy 1$")
     return run
 
