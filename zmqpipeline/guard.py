@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 #: what stops a role
@@ -120,6 +120,26 @@ class Guard(threading.Thread):
     def _tell(self, number: int) -> None:
         with contextlib.suppress(OSError):  # full: it will look anyway
             self._writer.send(bytes([number]))
+
+
+@contextlib.contextmanager
+def held() -> Iterator[Callable[[], None]]:
+    """Hold SIGINT and SIGTERM back while inside, or until what is returned was called.
+
+    A handler that raises would leave half made what is made here, or half closed; only in the main thread.
+    """
+    mask: list[set[int]] = []
+
+    def release() -> None:
+        while mask:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask.pop())
+
+    if threading.current_thread() is threading.main_thread():
+        mask.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)))
+    try:
+        yield release
+    finally:
+        release()
 
 
 _installed: Guard | None = None

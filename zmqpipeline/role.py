@@ -19,6 +19,7 @@ from zmqpipeline._version import __version__
 from zmqpipeline.access import Access, is_keyed, keys_of
 from zmqpipeline.declarations import Declared, check_bounds
 from zmqpipeline.errors import Stopped
+from zmqpipeline.guard import held
 from zmqpipeline.monitor.process import Vitals
 from zmqpipeline.peerclock import PeerClock
 from zmqpipeline.stopping import NOW, RUNNING, StopNow, Stopper, UserCode
@@ -127,29 +128,33 @@ class Role:
         check_bounds(self)
         self._access = Access(keys_of(self, self.keys), self.logger, self._subject())
         texts = self._subject(), self._finishes, self._second_stop
-        self._stopper = stopper = Stopper(self.logger, *texts, self.stop_timeout, self._part, self._abandon)
-        stopper.level = self._stop_requested
-        self._user_code = stopper.user_code
-        self._stop_descriptor = stopper.fileno()
-        self._owner, self._pid = threading.get_ident(), os.getpid()
-        self._is_main = threading.current_thread() is threading.main_thread()
-        self._sockets: list[Socket] = []
-        self._bindings: list[binding.Binding] = []
-        self._watches: list[Watch] = []
-        self._clocks: list[PeerClock] = []
-        self._announced = self._polled_at = time.monotonic()
-        self._vitals = Vitals()
-        self._strays, self._strays_at = 0, 0.0
-        openfiles.raise_limit()
-        _running.add(self)
-        with stopper.installed():
-            try:
-                self._open()
-                self._event("ready")
-                with contextlib.suppress(StopNow):
-                    self._serve()
-            finally:
-                self.close()
+        with held() as release:
+            self._stopper = stopper = Stopper(
+                self.logger, *texts, self.stop_timeout, self._part, self._abandon
+            )
+            stopper.level = self._stop_requested
+            self._user_code = stopper.user_code
+            self._stop_descriptor = stopper.fileno()
+            self._owner, self._pid = threading.get_ident(), os.getpid()
+            self._is_main = threading.current_thread() is threading.main_thread()
+            self._sockets: list[Socket] = []
+            self._bindings: list[binding.Binding] = []
+            self._watches: list[Watch] = []
+            self._clocks: list[PeerClock] = []
+            self._announced = self._polled_at = time.monotonic()
+            self._vitals = Vitals()
+            self._strays, self._strays_at = 0, 0.0
+            openfiles.raise_limit()
+            _running.add(self)
+            with stopper.installed():
+                release()
+                try:
+                    self._open()
+                    self._event("ready")
+                    with contextlib.suppress(StopNow):
+                        self._serve()
+                finally:
+                    self.close()
         if stopper.signal is not None:
             raise Stopped(128 + stopper.signal)
 

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from zmqpipeline.guard import Guard
+from zmqpipeline.guard import Guard, held
 
 if TYPE_CHECKING:
     import logging
@@ -147,7 +147,8 @@ class Stopper:
             yield
         finally:
             self._guard = None
-            guard.remove()
+            with held():
+                guard.remove()
 
     def close(self) -> None:
         """Give back its file descriptors."""

@@ -165,3 +165,23 @@ def test_what_was_there_before_a_run_is_left_alone(command: Command) -> None:
     code, run = command.run("run", "app.py", "-w", "1")
     assert code == 0, run.output
     assert command.sockets() == ["first.ipc.txt"]
+
+
+@pytest.mark.parametrize("made", ["stopping.Stopper", "guard.Guard"])
+def test_a_signal_while_a_role_is_being_made_leaves_nothing_half_made(command: Command, made: str) -> None:
+    module = made.partition(".")[0]
+    before = f"""
+import os, signal
+from zmqpipeline import {module}
+make = {made}.__init__
+def make_and_signal(self, *arguments):
+    make(self, *arguments)
+    os.kill(os.getpid(), signal.SIGTERM)
+{made}.__init__ = make_and_signal
+"""
+    command.write("app.py", two_tasks())
+    code, run = command.run("collector", "app.py", before=before)
+    assert code == 143, run.output
+    assert "Traceback" not in run.output
+    assert "ResourceWarning" not in run.output
+    command.assert_clean()
