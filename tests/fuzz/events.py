@@ -21,7 +21,7 @@ def watching(events: list[tuple[int, int]]) -> Watch:
 
     watch = Watch.__new__(Watch)
     watch._is_inproc, watch.connections, watch._has_failed = False, 0, False
-    watch._opened, watch._live, watch.refusals = [], set(), Counter()
+    watch._opened, watch._live, watch.refusals = {}, set(), Counter()
     watch.most, watch._turned = None, set()
     watch.is_refused, watch._given_up_at = False, None
     watch.monitor = cast("Any", Monitor())

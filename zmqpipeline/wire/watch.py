@@ -83,7 +83,8 @@ class Watch:
         self.monitor: zmq.Socket[Any] = _monitor(socket, _OPENED | _UP | _DOWN | refusal.EVENTS)
         self.connections = 0
         self.refusals: Counter[Refusal] = Counter()
-        self._opened: list[int] = []  #: file descriptors without a handshake so far
+        #: file descriptors without a handshake so far, as they came; there may be thousands
+        self._opened: dict[int, None] = {}
         self._live: set[int] = set()
         self._turned: set[int] = set()  #: those that were ended, until libzmq has found out
         self._highest = 0 if most is None else openfiles.highest()
@@ -97,7 +98,7 @@ class Watch:
         A connection that never finished its handshake is not counted when it goes. The event of a handshake
         does not say whose it was; it is taken for that of the connection which was opened last. If that was
         wrong, because a stranger came in between who says nothing, it is put right when that one goes: its
-        handshake has failed then, after :data:`HANDSHAKE_TIMEOUT` at the latest.
+        handshake has failed then, after ``sockets.HANDSHAKE_TIMEOUT`` at the latest.
         """
         came = int(self._is_inproc and not self.connections)
         self.connections += came
@@ -106,14 +107,14 @@ class Watch:
             # pyzmq has a function for it, whose module imports asyncio: more than all of this library
             event, value = _EVENT.unpack(self.monitor.recv_multipart()[0])
             if event & _OPENED:
-                self._opened.append(value)
+                self._opened[value] = None
                 fresh.append(value)
             elif event == _UP:
                 came += 1
                 self.is_refused = False
                 if self._opened:
                     self.connections += 1
-                    self._live.add(self._opened.pop())
+                    self._live.add(self._opened.popitem()[0])
                 else:  # it was credited with the handshake of one that is gone since
                     changes.gone.append(-1)
             elif event & refusal.EVENTS:
@@ -154,13 +155,13 @@ class Watch:
     def _was_live(self, descriptor: int) -> bool:
         """Tell whether there is one connection less that had finished its handshake."""
         if descriptor in self._opened:
-            self._opened.remove(descriptor)
+            del self._opened[descriptor]
             return False
         if descriptor not in self._live:
             return False
         self._live.remove(descriptor)
         if self._has_failed and self._opened:  # the handshake that it was credited with was another's
-            self._live.add(self._opened.pop())
+            self._live.add(self._opened.popitem()[0])
             return False
         return True
 
