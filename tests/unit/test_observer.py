@@ -346,6 +346,24 @@ def test_failures_are_told_the_newest_first_and_cut() -> None:
     assert oldest["traceback"].endswith("the end")
 
 
+def test_the_last_attempt_of_a_task_has_the_number_that_it_declares() -> None:
+    """However often it was handed out: who has left may have begun it."""
+    watched = Watched(t=(1, []))
+    watched.case.collector()
+    for name in ("x", "y", "z"):
+        watched.worker(name)
+        watched.says(name, "BYE")
+    watched.worker("w")
+    (batch,) = watched.case.dispatch.books["t"].ledger.batches
+    assert batch.attempt == 4
+    for number in (1, 2, 3):
+        watched.says("w", "FAIL", id=0, attempt=batch.attempt, error={"type": "E"})
+        failure, *_ = watched.look()["failures"]
+        assert (failure["attempt"], failure["final"]) == (number, number == 3)
+        watched.case.now += 2.0
+        watched.case.advance()
+
+
 def test_no_more_are_kept_than_are_shown() -> None:
     watched = Watched(t=(1000, []))
     watched.case.collector()

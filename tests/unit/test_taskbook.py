@@ -660,8 +660,28 @@ def test_what_is_given_back_goes_to_another_worker_and_is_no_failure() -> None:
     assert case.ledger.holds(A) == 2
     assert case.given(A) == []
     case.join(B, 4)
-    assert ids(case.given(B)) == [2, 3]
-    assert case.book.handout.redelivered == 2
+    given = case.given(B)
+    assert ids(given) == [2, 3]
+    assert {message.attempt for message in given} == {1}, "nobody has begun them"
+    assert case.book.handout.redelivered == 0
+    case.book.lost(A)
+    case.acknowledge((2, 2))
+    (again, *_) = case.given(B)
+    assert (ids([again])[0], again.attempt) == (0, 2), "it may have been begun"
+    assert case.book.handout.redelivered > 0
+
+
+def test_a_batch_that_a_worker_never_took_was_no_attempt() -> None:
+    case = Case(2)
+    case.join(A, 2)
+    (*_, last) = case.given(A)
+    case.says(A, "RETURN", number=0, ids=[], credit=0, order=(last.order or 0) + 1)
+    assert case.ledger.holds(NOBODY) == 2
+    case.join(B, 2)
+    given = case.given(B)
+    assert {message.attempt for message in given} == {1}
+    assert case.fail(B, given[0]) == []
+    assert case.ledger.holds(NOBODY) == 1, "its failure is known by its attempt"
 
 
 def test_a_batch_that_crosses_a_return_is_not_meant_by_it() -> None:

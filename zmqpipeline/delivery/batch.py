@@ -32,7 +32,7 @@ class Batch:
 
     # not set for each batch, because few are ever different
     is_booked: bool = False  #: whether it is in the ledger
-    attempt: int = 0  #: how often it was handed out
+    attempt: int = 0  #: how often it was handed out, and not given back untouched
     failures: int = 0  #: how often its execution failed (a batch with failures has one task)
     deaths: int = 0  #: how many workers died while this was the only task in their hands
     killed: tuple[tuple[Any, Any], ...] = ()  #: host and pid of each of them

@@ -57,7 +57,7 @@ class Handout:
         options: Options,
         journal: Journal,
     ) -> None:
-        self.redelivered = 0  #: tasks that were handed out again
+        self.redelivered = 0  #: tasks that were handed out again, and may have been begun before
         self._run = run
         self._source = source
         self._gate = gate

@@ -242,6 +242,11 @@ class Ledger:
                     taken.append(part)
         return taken
 
+    def take_untouched(self, batch: Batch, ranges: Iterable[Range] | None = None) -> None:
+        """Take back what its holder has not begun, as :meth:`take_back` does: it was no attempt."""
+        for part in self.take_back(batch, ranges):
+            part.attempt -= 1
+
     def find(self, task_id: int) -> Batch | None:
         """Find the open batch that has an id."""
         index = bisect_right(self._firsts, task_id) - 1

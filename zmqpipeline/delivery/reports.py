@@ -29,8 +29,10 @@ class FailedAttempt:
     ----------
     at
         when it was heard of, on the monotonic clock
-    task, id, attempt
-        which one
+    task, id
+        which task
+    attempt
+        which failure of this task it is, from 1; the death of a worker with nothing else in its hands is one
     final
         whether the task has failed for good
     error
@@ -63,7 +65,9 @@ def failed_attempt(  # noqa: PLR0913 - which, why, when, with whom
     who = ""
     if peer is not None:
         peer.failed, who = peer.failed + 1, peer.who
-    return FailedAttempt(now, task, batch.first, batch.attempt, final, error, who)
+    # not how often it was handed out: who had it may not have begun it
+    attempt = batch.failures + batch.deaths
+    return FailedAttempt(now, task, batch.first, attempt, final, error, who)
 
 
 def reported(said: Any) -> dict[str, Any]:

@@ -11,5 +11,5 @@ class Statistics(NamedTuple):
     handed_out: int  #: given to a worker for the first time
     acknowledged: int  #: collected, or failed for good
     failed: int  #: failed for good
-    redelivered: int  #: handed out again after a failure, or because somebody gave them back or was lost
+    redelivered: int  #: handed out again after a failure, or because who had them was lost
     workers: int  #: connected now

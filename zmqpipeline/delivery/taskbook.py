@@ -377,9 +377,9 @@ class TaskBook:
         for batch in held:
             if batch.number <= (message.number or 0):
                 kept = Intervals(returned.missing(batch.first, batch.count))
-                self.ledger.take_back(batch, kept.missing(batch.first, batch.count))
+                self.ledger.take_untouched(batch, kept.missing(batch.first, batch.count))
             elif batch.order < void:  # not by the order of arrival: a later credit may have overtaken this
-                self._take_back([batch])
+                self.ledger.take_untouched(batch)
 
     def _on_goodbye(self, peer: Peer, _message: Message, _now: float) -> None:
         """Take back what a worker that leaves has not finished; the results of the rest are on their way."""

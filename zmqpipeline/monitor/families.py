@@ -29,7 +29,7 @@ _COUNTERS = (
     ("tasks_handed_out", "Tasks given to a worker for the first time.", "handed_out"),
     ("tasks_acknowledged", "Tasks that were collected, or have failed for good.", "acknowledged"),
     ("tasks_failed", "Tasks that have failed for good.", "failed"),
-    ("tasks_redelivered", "Tasks that were handed out again.", "redelivered"),
+    ("tasks_redelivered", "Tasks that were handed out again, and perhaps begun before.", "redelivered"),
     ("workers_lost", "Workers that were given up, because their connection ended.", "lost_workers"),
 )
 

@@ -64,7 +64,7 @@ class Counts(TypedDict):
     queued: int  #: of these, waiting to be handed out again
     acknowledged: int  #: collected, or failed for good
     failed: int  #: failed for good
-    redelivered: int  #: handed out again
+    redelivered: int  #: handed out again, and perhaps begun before
     rate: float  #: acknowledged in a second, lately
 
 
@@ -122,7 +122,7 @@ class FailureInfo(TypedDict):
     time: float  #: Unix time
     task: str
     id: int
-    attempt: int
+    attempt: int  #: which failure of this task it is
     final: bool  #: whether the task has failed for good
     type: str
     text: str

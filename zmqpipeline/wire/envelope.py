@@ -67,7 +67,7 @@ class Message:
     data: Any = field(default_factory=dict)
     run: str | None = None  #: the run that it belongs to
     ids: list[Range] | None = None  #: the tasks of a batch, in the order of the data
-    attempt: int | None = None  #: how often these tasks were handed out
+    attempt: int | None = None  #: how often these tasks were handed out, but for those given back
     body: bytes | None = None
     n: int = 0  #: how many items are in ``body``
     order: int | None = None  #: the place of a credit among those that this worker has told
