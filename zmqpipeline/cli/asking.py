@@ -71,20 +71,24 @@ def ask(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and who hears it
             output.details(line)
 
     herd = Herd(on_line)
+    stopped: list[int] = []
+    outdated = False
     with herd.signals():
         try:
             process = start(Slot(command, target), options, [target], environ)
             herd.add(process)
             while herd.alive:
                 herd.wait(_TICK)
-                if is_outdated():
-                    raise OutdatedError
-                for number in herd.take_signals():
-                    raise StoppedEarly(of_signal(number))
+                stopped = herd.take_signals()
+                outdated = is_outdated()
+                if stopped or outdated:
+                    break
         finally:
             herd.end(time.monotonic())
-    for number in herd.take_signals():  # one that came behind the last look
+    for number in (*stopped, *herd.take_signals()):  # one may have come behind the last look
         raise StoppedEarly(of_signal(number))
+    if outdated:
+        raise OutdatedError
     if answered:
         return
     if process.error is not None:

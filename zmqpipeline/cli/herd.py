@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import signal
-import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zmqpipeline.cli.lines import Lines
+from zmqpipeline.cli.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from zmqpipeline.cli.process import Process
 
@@ -30,45 +29,26 @@ class Herd:
     on_line
         called with the process, :data:`STDOUT`, :data:`STDERR` or :data:`STATUS`, and a line
 
+    Attributes
+    ----------
+    signals, take_signals
+        those of :class:`zmqpipeline.cli.wakeup.Wakeup`
+
     """
 
     def __init__(self, on_line: Callable[[Process, int, bytes], None]) -> None:
         self._on_line = on_line
         self._selector = selectors.DefaultSelector()
         self._pipes: dict[int, dict[int, Lines]] = {}
-        self._signals: list[int] = []
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.setblocking(False)
-        self._wake_writer.setblocking(False)
-        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        self._wakeup = Wakeup()
+        self._selector.register(self._wakeup.reader, selectors.EVENT_READ)
+        self.signals = self._wakeup.signals
+        self.take_signals = self._wakeup.take
         self.alive: list[Process] = []
         #: the ids of all processes that ever were in it
         self.pids: set[int] = set()
         #: those that have ended, but not everything that they had started
         self._orphaned: list[Process] = []
-
-    @contextlib.contextmanager
-    def signals(self) -> Iterator[None]:
-        """Note SIGINT and SIGTERM while inside, and wake up for them and for children that end."""
-        before: dict[signal.Signals, Any] = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        descriptor = signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(descriptor)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        self._signals.append(number)
-
-    def take_signals(self) -> list[int]:
-        """Return the signals that came since the last call."""
-        taken, self._signals = self._signals, []
-        return taken
 
     def add(self, process: Process) -> None:
         """Begin to read a process."""
@@ -90,9 +70,7 @@ class Herd:
         """Read what comes, for so long or until something happened; return the processes that have ended."""
         for key, _ in self._selector.select(seconds):
             if key.data is None:
-                with contextlib.suppress(BlockingIOError):
-                    while self._wake_reader.recv(4096):
-                        pass
+                self._wakeup.clear()
             else:
                 self._read(key.fd, *key.data)
         ended = [process for process in self.alive if process.popen.poll() is not None]
@@ -144,5 +122,4 @@ class Herd:
         for process in self._orphaned:
             process.signal_group(signal.SIGKILL)
         self._selector.close()
-        self._wake_reader.close()
-        self._wake_writer.close()
+        self._wakeup.close()

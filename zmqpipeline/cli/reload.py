@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from zmqpipeline.cli import run as running
 from zmqpipeline.cli.asking import OutdatedError
 from zmqpipeline.cli.exits import CommandError, Exit, of_signal, say
 from zmqpipeline.cli.starting import StoppedEarly
+from zmqpipeline.cli.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -104,28 +106,28 @@ class Watcher:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = threading.Lock()
-        self._names: list[str] = []
+        #: the files that have changed; no lock is needed, so a signal that raises leaves none locked
+        self._names: deque[str] = deque()
         self._error: Exception | None = None
         self._is_watching = threading.Event()
-        self._news = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(
             target=self._watch, args=(_watch_function(),), name="reload", daemon=True
         )
+        self._wakeup = Wakeup()
 
     def has_changed(self) -> bool:
         """Tell whether something has changed since :meth:`take`."""
         self._check()
-        return self._news.is_set()
+        return bool(self._names)
 
     def take(self) -> list[str]:
         """Return the files of the folder that have changed since the last call."""
         self._check()
-        with self._lock:
-            names, self._names = self._names, []
-            self._news.clear()
-        return names
+        names = set()
+        while self._names:
+            names.add(self._names.popleft())
+        return sorted(names)
 
     def wait(self) -> None:
         """Say that this is waited for, and wait until something changes.
@@ -136,13 +138,15 @@ class Watcher:
             if a signal comes first
 
         """
-        try:
+        stopped: list[int] = []
+        with self._wakeup.signals():
             if not self.has_changed():
                 say(f"waiting for a change in {self.folder}; Ctrl-C ends")
-                self._news.wait()
-        except StoppedEarly as stopped:
-            raise StoppedWaiting(stopped.code) from None
-        self._check()
+            while not (stopped or self.has_changed()):
+                self._wakeup.wait()
+                stopped = self._wakeup.take()
+        for number in (*stopped, *self._wakeup.take()):  # one may have come behind the last look
+            raise StoppedWaiting(of_signal(number))
 
     def is_of_program(self, _change: object, path: str) -> bool:
         """Tell whether a change of a file counts."""
@@ -170,12 +174,11 @@ class Watcher:
             self._error = error
         finally:
             self._is_watching.set()
-            self._news.set()
+            self._wakeup.wake()
 
     def _note(self, names: set[str]) -> None:
-        with self._lock:
-            self._names = sorted(names.union(self._names))
-            self._news.set()
+        self._names.extend(names)
+        self._wakeup.wake()
 
     def _check(self) -> None:
         if self._error is not None:
@@ -188,7 +191,11 @@ class Watcher:
     def __enter__(self) -> Self:
         self._thread.start()
         self._is_watching.wait()
-        self._check()
+        try:
+            self._check()
+        except CommandError:
+            self._wakeup.close()
+            raise
         return self
 
     def __exit__(
@@ -196,6 +203,7 @@ class Watcher:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        self._wakeup.close()
 
 
 def _watch_function() -> Callable[..., Generator[Iterable[tuple[object, str]], None, None]]:
