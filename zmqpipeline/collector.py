@@ -194,15 +194,15 @@ class Collector(DeclaredRole, abc.ABC, Generic[In]):
 
     def _receive(self, frames: list[sockets.Frame]) -> None:
         """Take in one message, of a worker or of the distributor."""
-        is_small = len(frames) == 1 and len(frames[0]) <= UNOPENED
-        message = envelope.decode(*frames) if is_small or self._settlement.expects(frames) else None
+        if (len(frames) > 1 or len(frames[0]) > UNOPENED) and not self._settlement.expects(frames):
+            return
+        message = envelope.decode(*frames)
         if message is None:
             self._settlement.strays += 1
         elif message.type == _DATA:
             self._collect(message)
         elif message.type == messages.MESSAGE_TYPE_META_DATA:
-            answer = self._settlement.start(message)
-            if answer is not None:
+            if (answer := self._settlement.start(message)) is not None:
                 self.metadata = message.data if isinstance(message.data, dict) else {}
                 self._greeted = self._say(answer)  # without room for it, HELLO is said again
                 if not self._met:

@@ -90,7 +90,45 @@ def test_nothing_belongs_before_start_and_only_its_run_after() -> None:
     assert not settlement.belongs(Message("DATA", "a type that this run does not have", run=RUN))
     for other in (None, "another run"):
         assert not settlement.belongs(Message("DATA", "t", run=other))
+    assert settlement.strays == 4, "that of the run was no stray, but early"
+
+
+def large(run: Any) -> list[bytes]:
+    return [serialize({"run": run, "type": "DATA", "data": [bytes(100_000)]})]
+
+
+def test_results_that_have_come_before_start_are_strays_if_they_are_of_another_run() -> None:
+    """Workers may have met a collector that took the place of another one before its distributor has."""
+    settlement = Settlement(LIFE)
+    for run, times in ((RUN, 3), ("another run", 2)):
+        for _ in range(times):
+            assert not settlement.belongs(Message("DATA", "t", run=run))
+            assert not settlement.expects(large(run))
+    assert settlement.strays == 0, "nobody knows"
+    settlement.start(start(t=[]))
+    assert settlement.strays == 4
+    assert not settlement.expects(large("another run"))
     assert settlement.strays == 5
+
+
+@pytest.mark.parametrize("run", [None, "", "x" * 64, "x" * 10**6, 7, [RUN]])
+def test_what_says_of_no_run_that_it_is_of_is_a_stray_at_once(run: Any) -> None:
+    settlement = Settlement(LIFE)
+    assert not settlement.expects(large(run))
+    assert settlement.strays == 1
+
+
+def test_of_what_comes_before_start_little_is_remembered() -> None:
+    settlement = Settlement(LIFE)
+    for number in range(1000):
+        assert not settlement.belongs(Message("DATA", "t", run=f"run {number}"))
+    assert len(settlement._early) == 1000 - settlement.strays == 16
+    for kind in ("FAIL", "OK", "END"):
+        assert not settlement.belongs(Message(kind, "t", run="run 0"))
+    assert settlement.strays == 1000 - 16 + 3
+    settlement.start(start(t=[]))
+    assert settlement.strays == 1003
+    assert not settlement._early
 
 
 @pytest.mark.parametrize(

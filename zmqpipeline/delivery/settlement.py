@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from zmqpipeline.delivery.intervals import Intervals, Range
@@ -20,6 +20,8 @@ CONFIRM_TIMEOUT = 1.0
 _MOST_RANGES = 1000
 #: what names a task type of the run; the rest is about the run itself
 _OF_A_TASK = {messages.MESSAGE_TYPE_DATA, messages.MESSAGE_TYPE_FAILURE}
+#: of so many runs is counted what comes before this one is known; a worker is of one at a time
+_MOST_EARLY, _LONGEST_RUN = 16, 64
 #: what is said to several tasks goes in ACKs of about so many bytes, unless it is that much for a single one
 _PORTION = OWN_FRAME
 
@@ -44,6 +46,8 @@ class Settlement:
         self.collected = 0  #: tasks acknowledged in this life, failures included
         self.duplicates = 0
         self.strays = 0
+        #: results that came before any run was known, by the run that they say they are of
+        self._early: Counter[str] = Counter()
         self._settled: dict[str, Intervals] = {}
         self._connections = 0
         self._number = 0
@@ -73,6 +77,9 @@ class Settlement:
             return None
         if message.run != self.run:
             self.run = message.run
+            del self._early[message.run]  # workers have met this collector first, and do these tasks again
+            self.strays += self._early.total()
+            self._early.clear()
             self._settled = {}
             self._unconfirmed.clear()
             self._unsent = self._number = 0
@@ -87,18 +94,29 @@ class Settlement:
     def expects(self, frames: Sequence[Frame]) -> bool:
         """Tell whether a large message is of this run, or of a distributor that knows this life.
 
-        It is asked before the message is opened: that may take a hundred times its size.
+        It is counted if not, and asked before the message is opened: that may take a hundred times its size.
         """
         run, life = names(frames[0])
-        return len(frames) <= 2 and (life == self.life or (run is not None and run == self.run))
+        if len(frames) <= 2 and (life == self.life or (run is not None and run == self.run)):
+            return True
+        self._count(run)
+        return False
 
     def belongs(self, message: Message) -> bool:
         """Tell whether a message is of the present run and one of its task types, and count it if not."""
         is_known = message.task in self._settled or (not message.task and message.type not in _OF_A_TASK)
         if is_known and self.run is not None and message.run == self.run:
             return True
-        self.strays += 1
+        self._count(message.run if message.type == messages.MESSAGE_TYPE_DATA else None)
         return False
+
+    def _count(self, run: object) -> None:
+        """Count a message that is dropped, which may be of a run that this collector will be told of."""
+        may_be = self.run is None and isinstance(run, str) and 0 < len(run) < _LONGEST_RUN
+        if may_be and (run in self._early or len(self._early) < _MOST_EARLY):
+            self._early[str(run)] += 1
+        else:
+            self.strays += 1
 
     def is_news(self, message: Message) -> bool:
         """Tell, at once, whether a message has results behind all others of its task, as most have."""
