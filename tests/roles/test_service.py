@@ -603,14 +603,14 @@ def test_a_signal_lets_a_worker_finish_its_request() -> None:
 
 
 def test_a_second_signal_gives_the_request_back() -> None:
-    with running(service(max_tries=1)), process(WORKER) as worker:
+    tells = "import logging, sys\nlogging.basicConfig(stream=sys.stdout)\n"
+    with running(service(max_tries=1)), process(tells + WORKER) as worker:
         asking = Asking({})
         assert line(worker) == "busy\n"
-        while worker.poll() is None:  # signals that come too close together are one
-            worker.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                worker.wait(0.2)
-        assert worker.returncode == 128 + signal.SIGTERM
+        worker.send_signal(signal.SIGTERM)
+        assert "finishing" in line(worker), "signals that come too close together are one"
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(GUARD) == 128 + signal.SIGTERM
         with running(Answering(lambda data: {"by another": True})):
             assert asking.answer() == {"by another": True}
 

@@ -70,6 +70,7 @@ def measure_ours(setting: Pace, name: str = OURS, reference: str | None = BARE) 
         crew.bound()
         if name == WATCHED:
             crew.start("a viewer", parts.watch, where=where)
+            crew.hear("watching")
         for _ in range(setting.workers):
             crew.start("a worker", noop.threaded_worker if threads else noop.worker, where=where, **threads)
         return _readings(crew, setting, name, reference)

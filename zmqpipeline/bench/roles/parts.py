@@ -30,11 +30,17 @@ def hand_out(
     run(role, post)
 
 
-def watch(_post: Post, where: dict[str, str]) -> None:
-    """Have oneself told once a second how the run is, until it ends, as ``zmqpipeline top`` does."""
+def watch(post: Post, where: dict[str, str]) -> None:
+    """Have oneself told once a second how the run is, until it ends, as ``zmqpipeline top`` does.
+
+    It says "watching" when it has heard the first time: who comes when a run has ended waits for another one.
+    """
     with MonitorClient(where["monitor"]) as client:
-        for _ in client.stream():
-            pass
+        watching = False
+        for snapshot in client.stream():
+            if snapshot is not None and not watching:
+                watching = True
+                post.tell("watching")
 
 
 def single(post: Post, where: dict[str, str], kind: str) -> Any:
