@@ -29,13 +29,16 @@ def main(arguments: list[str] | None = None) -> int:
     from zmqpipeline.cli.starting import StoppedEarly, stoppable  # noqa: PLC0415
 
     streams.fill()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         with stoppable():
-            return _main(sys.argv[1:] if arguments is None else arguments)
+            return _main(given)
     except StoppedEarly as stopped:
         from zmqpipeline.cli.exits import say  # noqa: PLC0415
 
-        say(stopped.sentence)
+        # a process of a run is stopped by the supervisor, which says why
+        if not any(argument.startswith("--stop-fd=") for argument in given):
+            say(stopped.sentence)
         return int(stopped.code or 0)
 
 

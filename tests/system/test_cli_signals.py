@@ -98,6 +98,21 @@ def test_a_signal_while_modules_are_imported_ends_the_command_without_a_tracebac
     assert run.err == ["importing", *said]
 
 
+@pytest.mark.parametrize("module", ["msgpack", "zmq"])
+def test_a_process_of_a_run_that_is_stopped_while_it_imports_says_nothing(
+    command: Command, module: str
+) -> None:
+    """The supervisor does, which may have to stop the others at any moment."""
+    waits = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(1000)\n"
+    command.write(f"{module}.py", waits)
+    environ = {"PYTHONPATH": os.pathsep.join([str(command.folder), command.environ["PYTHONPATH"]])}
+    run = command.start("distributor", "--stop-fd=0", "--status-fd=1", "--", "app.py", env=environ)
+    run.wait_for("^importing")
+    run.signal(signal.SIGTERM)
+    assert run.finish() == 143, run.output
+    assert run.err == ["importing"]
+
+
 def test_a_signal_while_the_extra_is_imported_is_told(command: Command) -> None:
     waits = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(1000)\n"
     command.write("click.py", waits)
