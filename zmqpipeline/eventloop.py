@@ -49,13 +49,14 @@ class Running:
 
     """
 
-    __slots__ = ("began", "is_over", "task", "work")
+    __slots__ = ("began", "is_cancelled", "is_over", "task", "work")
 
     def __init__(self, work: Work, began: float) -> None:
         self.work = work
         self.began = began
         self.task: asyncio.Task[None] | None = None  #: once its coroutine has begun
         self.is_over = False  #: whether it has failed, because it has passed its time limit
+        self.is_cancelled = False  #: which is done once, and not while the loop stands still
 
 
 class EventLoop(threading.Thread):
@@ -307,8 +308,9 @@ class EventLoop(threading.Thread):
                 one.is_over = True
                 self.over.add(one)
                 self._tell(Made(one.work, now - one.began, b"", overdue(limit)))
-                if one.task is not None:
-                    one.task.cancel()
+            if one.task is not None and not one.is_cancelled:
+                one.is_cancelled = True
+                one.task.cancel()
 
     def _tell(self, made: Made) -> None:
         """Keep what came of a task, and wake the worker if it does not know that there is something."""

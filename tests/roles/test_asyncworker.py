@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -382,6 +383,29 @@ def test_the_time_limit_cancels_the_coroutine_and_its_place_is_free_again() -> N
     ((_, data, error),) = keeper.failures
     assert data == {"i": 3}
     assert (error["type"], error["text"]) == ("TimeoutError", "took longer than its time limit of 0.1 s")
+
+
+def test_the_time_limit_cancels_what_has_failed_while_the_loop_stood_still() -> None:
+    """On a busy machine that may be nobody's fault; a coroutine that was not cancelled kept its place for ever."""
+    pipeline = Pipeline()
+    pipeline.task("STOOD", 10, time_limit=0.1, max_attempts=2, retry_delay=0.001)
+    cancelled: list[int] = []
+
+    async def do(_self: Any, data: Data) -> Data:
+        if data["i"] == 3:
+            asyncio.get_running_loop().call_soon(time.sleep, 0.5)  # of no task, so it is taken for this one's
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                cancelled.append(3)
+                raise
+        return {"r": data["i"]}
+
+    keeper, distributor = pipeline.keeper(), pipeline.distributor()
+    run_all(keeper, distributor, of(pipeline, "STOOD", do, n_concurrent=1)())
+    assert keeper.numbers("STOOD") == [n for n in range(10) if n != 3]
+    assert cancelled == [3, 3]
+    assert [data for _, data, _ in keeper.failures] == [{"i": 3}]
 
 
 def test_a_coroutine_that_does_not_let_itself_be_cancelled_is_left_alone() -> None:
