@@ -56,15 +56,22 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+#: the signal that has come, if one has
+ended: list[int] = []
+
+
 def end(number: int, _frame: FrameType | None) -> NoReturn:
     """End at the first signal; what was started is ended on the way out, which no other signal disturbs."""
     for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)
+    ended.append(number)
     raise SystemExit(128 + number)
 
 
 def say(case: Case, run: Run, turn: int) -> None:
-    """Tell what goes on."""
+    """Tell what goes on, unless it is to end: what is raised while a process is forked, Python ignores."""
+    for number in ended:
+        raise SystemExit(128 + number)
     print(f"turn {turn + 1}, {case.workload}: {run.name}", file=sys.stderr)
 
 

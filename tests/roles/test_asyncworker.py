@@ -386,7 +386,7 @@ def test_the_time_limit_cancels_the_coroutine_and_its_place_is_free_again() -> N
 
 
 def test_the_time_limit_cancels_what_has_failed_while_the_loop_stood_still() -> None:
-    """On a busy machine that may be nobody's fault; a coroutine that was not cancelled kept its place for ever."""
+    """On a busy machine that may be nobody's fault; what was not cancelled kept its place for ever."""
     pipeline = Pipeline()
     pipeline.task("STOOD", 10, time_limit=0.1, max_attempts=2, retry_delay=0.001)
     cancelled: list[int] = []

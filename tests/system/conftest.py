@@ -76,10 +76,10 @@ class Running:
     def signal(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)
 
-    def finish(self) -> int:
-        """Wait for the end; return the exit code."""
+    def finish(self, guard: float = GUARD) -> int:
+        """Wait for the end, for so many seconds; return the exit code."""
         try:
-            code = self.popen.wait(GUARD)
+            code = self.popen.wait(guard)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"does not end:\n{self.output}") from None
         for reader in self._readers:

@@ -70,10 +70,11 @@ def assert_nothing_stays(command: Command) -> None:
     assert not list(command.folder.joinpath("temporary").iterdir())
 
 
+@pytest.mark.timeout(300)  # these are eighteen runs with processes of their own
 def test_everybody_is_measured_in_turns(command: Command) -> None:
     files = ["--json", "found.json", "--rst", "found.rst"]
     running = compare(command, "--tasks", "60", "--repeat", "2", *files)
-    assert running.finish() == 0, running.output
+    assert running.finish(240.0) == 0, running.output
     found = Result.load(command.folder / "found.json")
     measured: dict[tuple[str, int], set[str]] = {}
     for sample in found.samples:

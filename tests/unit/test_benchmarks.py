@@ -173,3 +173,19 @@ def test_results_that_are_lost_are_an_error() -> None:
     system = peer.System(lambda do, tasks: [do(task) for task in tasks][:-1], lambda do, task: do(task))
     with pytest.raises(peer.WrongResultsError, match="4 results with the sum 10 came of 5 tasks"):
         peer.do_all(system, work.noop, work.Tasks(5))
+
+
+def test_a_signal_whose_exit_python_has_ignored_ends_it_before_the_next_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a handler raises while a process is forked is only shown."""
+    compare = module("compare")
+    handlers: list[int] = []
+    monkeypatch.setattr(compare.signal, "signal", lambda number, _handler: handlers.append(number))
+    monkeypatch.setattr(compare, "ended", [])
+    with pytest.raises(SystemExit):
+        compare.end(2, None)
+    assert len(handlers) == 3
+    with pytest.raises(SystemExit) as ended:
+        compare.say(None, None, 0)
+    assert ended.value.code == 130
