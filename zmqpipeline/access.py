@@ -172,8 +172,7 @@ class Access:
         place = self._places.get(address)
         if place is None or place.watch.connections:
             return ""
-        # both sides see most of what is wrong, and whoever is first hangs up: that says least
-        known = sorted(place.refusals.items(), key=lambda item: item[0] is Refusal.BROKEN)
+        known = _by_weight(place.refusals)
         return next(filter(None, (self.of_refusing(address, why, count) for why, count in known)), "")
 
     def drop(self, socket: Socket | None = None) -> None:
@@ -205,10 +204,7 @@ class Access:
 
     def _tell(self, place: _Place, now: float) -> None:
         """Say of each reason, once in a while, what is new: it may be another peer, and another remedy."""
-        fresh = sorted(
-            (place.refusals - place.told).items(), key=lambda refusal: refusal[0] is Refusal.BROKEN
-        )
-        for why, count in fresh:
+        for why, count in _by_weight(place.refusals - place.told):
             # who was refused breaks off as well, and that is nothing new
             known = place.silent_until.values() if why is Refusal.BROKEN else [place.silent_until[why]]
             if now < max(known, default=0.0):
@@ -299,3 +295,8 @@ def _quoted(text: str) -> str:
     import shlex  # noqa: PLC0415 - only in a sentence about what is wrong
 
     return shlex.quote(text)
+
+
+def _by_weight(refusals: Counter[Refusal]) -> list[tuple[Refusal, int]]:
+    """Order refusals: both sides see most of what is wrong, and to be hung up on by the other says least."""
+    return sorted(refusals.items(), key=lambda refusal: refusal[0] is Refusal.BROKEN)
