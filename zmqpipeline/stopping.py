@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from zmqpipeline.guard import Guard, held
+from zmqpipeline.waker import Waker
 
 if TYPE_CHECKING:
     import logging
@@ -98,13 +98,11 @@ class Stopper:
         self._ends_at: float | None = None
         self._guard: Guard | None = None
         self._saying: list[threading.Thread] = []
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._waker = Waker()
 
     def fileno(self) -> int:
         """Tell what to poll: readable once it was asked to stop."""
-        return self._reader.fileno()
+        return self._waker.fileno()
 
     def request(self, level: int = DRAIN, *, bounded: bool = False) -> None:
         """Ask to stop; may be called from any thread.
@@ -126,14 +124,11 @@ class Stopper:
 
     def wake(self) -> None:
         """Make the poll return; may be called from any thread."""
-        with contextlib.suppress(OSError):  # full: it is awake already; closed: it is gone
-            self._writer.send(b"\0")
+        self._waker.wake()
 
     def awake(self) -> None:
         """Take the wake-ups that were polled."""
-        with contextlib.suppress(BlockingIOError):
-            while self._reader.recv(256):
-                pass
+        self._waker.clear()
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -154,8 +149,7 @@ class Stopper:
         """Give back its file descriptors."""
         for thread in self._saying:
             thread.join(1.0)
-        self._reader.close()
-        self._writer.close()
+        self._waker.close()
 
     # -- in the guard's thread ----------------------------------------------
 

@@ -115,3 +115,11 @@ def test_a_signal_is_not_lost_with_an_answer_that_is_of_no_use(tmp_path: Path) -
     with pytest.raises(StoppedEarly) as stopped:
         asking.ask(PLAN, str(target), [], os.environ, lambda _event: False, is_outdated)
     assert stopped.value.code == 128 + signal.SIGTERM
+
+
+def test_a_signal_of_which_the_interpreter_has_not_written_is_not_missed(wakeup: Wakeup) -> None:
+    with wakeup.signals():
+        signal.set_wakeup_fd(-1)  # as it is until all handlers are there
+        os.kill(os.getpid(), signal.SIGINT)
+        wakeup.wait()
+    assert wakeup.take() == [signal.SIGINT]

@@ -41,7 +41,7 @@ class Herd:
         self._selector = selectors.DefaultSelector()
         self._pipes: dict[int, dict[int, Lines]] = {}
         self._wakeup = Wakeup()
-        self._selector.register(self._wakeup.reader, selectors.EVENT_READ)
+        self._selector.register(self._wakeup, selectors.EVENT_READ)
         self.signals = self._wakeup.signals
         self.take_signals = self._wakeup.take
         self.alive: list[Process] = []

@@ -5,30 +5,23 @@ from __future__ import annotations
 import contextlib
 import select
 import signal
-import socket
 from typing import TYPE_CHECKING, Any
+
+from zmqpipeline.waker import Waker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Wakeup:
+class Wakeup(Waker):
     """Notes SIGINT and SIGTERM, and wakes up whoever waits.
 
     A lock, an event or a queue is no place to wait at for a signal: one that comes right before the thread
     sleeps, or that the system gives to another thread, does not wake it.
-
-    Attributes
-    ----------
-    reader
-        readable when there is something to look at; :meth:`clear` it first
-
     """
 
     def __init__(self) -> None:
-        self.reader, self._writer = socket.socketpair()
-        self.reader.setblocking(False)
-        self._writer.setblocking(False)
+        super().__init__()
         self._signals: list[int] = []
 
     @contextlib.contextmanager
@@ -48,29 +41,16 @@ class Wakeup:
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self._signals.append(number)
+        self.wake()  # it may have come before the interpreter was told where to write
 
     def take(self) -> list[int]:
         """Return the signals that came since the last call."""
         taken, self._signals = self._signals, []
         return taken
 
-    def wake(self) -> None:
-        """Wake up whoever waits; any thread may call it, also when nobody does any more."""
-        with contextlib.suppress(OSError):  # full: somebody is woken already; closed: nobody is there
-            self._writer.send(b"\0")
-
-    def clear(self) -> None:
-        """Take in that somebody was woken, before looking at why."""
-        with contextlib.suppress(BlockingIOError):
-            while self.reader.recv(4096):
-                pass
-
     def wait(self) -> None:
         """Wait until something happens."""
-        select.select([self.reader], [], [])
+        poller = select.poll()  # select() takes no descriptor above 1023
+        poller.register(self, select.POLLIN)
+        poller.poll()
         self.clear()
-
-    def close(self) -> None:
-        """Close it; nobody waits any more."""
-        self.reader.close()
-        self._writer.close()
