@@ -68,6 +68,8 @@ class Keeps(Collector):
         print("finished")
 """
 
+#: waits for a signal; one that comes right before a sleep does not end it, so each is short
+SLEEPS = "for _ in range(10_000): time.sleep(0.1)\n"
 #: a worker that is busy until there is a file named go
 BUSY = """
         print("busy", data["n"])

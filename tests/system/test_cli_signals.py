@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .apps import BUSY, two_tasks
+from .apps import BUSY, SLEEPS, two_tasks
 
 if TYPE_CHECKING:
     from .conftest import Command, Running
@@ -69,9 +69,7 @@ def test_the_third_signal_kills_even_what_hears_no_signal(command: Command) -> N
 
 
 def test_a_signal_while_the_file_is_loaded_ends_the_command(command: Command) -> None:
-    command.write(
-        "app.py", "import sys, time\nprint('loading', file=sys.stderr, flush=True)\ntime.sleep(1000)\n"
-    )
+    command.write("app.py", "import sys, time\nprint('loading', file=sys.stderr, flush=True)\n" + SLEEPS)
     run = command.start("run", "app.py")
     run.wait_for("loading")
     run.signal(signal.SIGINT)
@@ -86,7 +84,7 @@ def test_a_signal_while_the_file_is_loaded_ends_the_command(command: Command) ->
 def test_a_signal_while_modules_are_imported_ends_the_command_without_a_traceback(
     command: Command, arguments: tuple[str], module: str, number: signal.Signals, code: int
 ) -> None:
-    waits = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(1000)\n"
+    waits = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\n" + SLEEPS
     command.write(f"{module}.py", waits)
     environ = {"PYTHONPATH": os.pathsep.join([str(command.folder), command.environ["PYTHONPATH"]])}
     run = command.start(*arguments, "app.py", env=environ)
@@ -103,7 +101,7 @@ def test_a_process_of_a_run_that_is_stopped_while_it_imports_says_nothing(
     command: Command, module: str
 ) -> None:
     """The supervisor does, which may have to stop the others at any moment."""
-    waits = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(1000)\n"
+    waits = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\n" + SLEEPS
     command.write(f"{module}.py", waits)
     environ = {"PYTHONPATH": os.pathsep.join([str(command.folder), command.environ["PYTHONPATH"]])}
     run = command.start("distributor", "--stop-fd=0", "--status-fd=1", "--", "app.py", env=environ)
@@ -114,7 +112,7 @@ def test_a_process_of_a_run_that_is_stopped_while_it_imports_says_nothing(
 
 
 def test_a_signal_while_the_extra_is_imported_is_told(command: Command) -> None:
-    waits = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(1000)\n"
+    waits = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\n" + SLEEPS
     command.write("click.py", waits)
     environ = {"PYTHONPATH": os.pathsep.join([str(command.folder), command.environ["PYTHONPATH"]])}
     run = command.start("run", "app.py", env=environ)
@@ -125,9 +123,7 @@ def test_a_signal_while_the_extra_is_imported_is_told(command: Command) -> None:
 
 
 def test_a_signal_while_the_roles_load_the_file_ends_the_run(command: Command) -> None:
-    waits = (
-        "if sys.argv[1] == 'worker':\n    print('loading')\n    sys.stdout.flush()\n    time.sleep(1000)\n"
-    )
+    waits = "if sys.argv[1] == 'worker':\n    print('loading')\n    sys.stdout.flush()\n    " + SLEEPS
     command.write("app.py", two_tasks() + waits)
     run = command.start("run", "app.py", "-w", "1")
     run.wait_for("loading", times=2)

@@ -16,7 +16,7 @@ from zmqpipeline import __version__
 from zmqpipeline.keys import Keys
 from zmqpipeline.monitor.snapshot import SNAPSHOT_VERSION
 
-from .apps import BUSY, SERVICE, two_tasks
+from .apps import BUSY, SERVICE, SLEEPS, two_tasks
 from .test_cli_terminal import on_terminal
 
 if TYPE_CHECKING:
@@ -550,9 +550,7 @@ def test_a_terminal_shows_marks_and_folds_sentences(command: Command) -> None:
 
 
 def test_a_signal_ends_it(command: Command) -> None:
-    command.write(
-        "app.py", "import sys, time\nprint('loading', file=sys.stderr, flush=True)\ntime.sleep(1000)\n"
-    )
+    command.write("app.py", "import sys, time\nprint('loading', file=sys.stderr, flush=True)\n" + SLEEPS)
     run = command.start("doctor", "app.py")
     run.wait_for("loading")
     run.signal(signal.SIGINT)
